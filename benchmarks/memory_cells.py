@@ -170,10 +170,13 @@ def atlas(cells: int, folder: Path, threads: int) -> list[dict[str, Any]]:
         for share in (0.3, 0.6)
     ]
     rows.append({"step": "resumed", "cells": cells, **_watched(folder / "killed", threads)})
-    digests = [
-        [hashlib.sha256(p.read_bytes()).digest() for p in _shards(folder / name)] for name in ("whole", "killed")
-    ]
-    assert digests[0] == digests[1], "the bytes differ from those of the undisturbed run"
+    whole, killed = (
+        {str(p.relative_to(folder / name)): hashlib.sha256(p.read_bytes()).hexdigest() for p in _shards(folder / name)}
+        for name in ("whole", "killed")
+    )
+    assert whole == killed, "the bytes differ from those of the undisturbed run"
+    rows[-1]["shards of the same bytes"] = f"{sum(killed[name] == own for name, own in whole.items())} of {len(whole)}"
+    rows[-1]["digest of all"] = hashlib.sha256("".join(map(whole.__getitem__, sorted(whole))).encode()).hexdigest()[:16]
     child = _started("compare", folder / "whole", threads)
     rows.append({"step": "compared", "cells": cells, **json.loads(child.communicate()[0].splitlines()[-1])})
     return rows

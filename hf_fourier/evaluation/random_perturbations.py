@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
 Columns = dict[str, list[list[float]]]
+#: Note on a result whose top got no other values.
+NO_LENDER = "no other example has another label and the same features, to lend its values: encoding is not defined"
 
 
 def delete_random_subsets(
@@ -182,7 +184,7 @@ def swap_values(
 
     Returns:
         The column `swapped_decision`: for each of them the fraction of the example's predictions that are made; empty
-        where no example can lend values.
+        where no example can lend values, which is said once in the notes of that result.
 
     Raises:
         InputError: If there are no draws or no features to keep, or a result does not hold its example, or explains
@@ -206,6 +208,8 @@ def swap_values(
         for row, place in enumerate(places):
             result, signals = attributions[place], lenders(attributions[place])
             if not signals:
+                notes = result.provenance.get("notes", [])
+                result.provenance["notes"] = list(dict.fromkeys([*notes, NO_LENDER]))
                 continue
             basis = result.basis
             values = basis.forward(torch.stack(signals).to(score.signal))

@@ -86,7 +86,11 @@ class DNAWrapper(TextWrapper):
         encoded = super().encode(self._joined(written, special))
         view = encoded.view
         assert isinstance(view, BaseView)
-        encoded.view = replace(view, sequence=view.sequence.ljust(self._bases_in(written, special), UNKNOWN))
+        total = self._bases_in(written, special)
+        front = max(0, total - self._end(encoded, view)) if self.keeps_end else 0
+        starts, stops = (tuple(front + place for place in places) for places in (view.starts, view.stops))
+        sequence = (UNKNOWN * front + view.sequence).ljust(total, UNKNOWN)
+        encoded.view = BaseView(starts=starts, stops=stops, sequence=sequence)
         encoded.notes = (*encoded.notes, *read, *notes)
         return encoded
 
@@ -135,6 +139,13 @@ class DNAWrapper(TextWrapper):
             return len(pieces) + self.usual - 1
         hidden = self.usual * pieces.count(self.processor.mask_token)
         return hidden + sum(len(piece) for piece in pieces if piece not in special)
+
+    def _end(self, encoded: EncodedExample, view: BaseView) -> int:
+        """The place behind the last base that is read or that a mask hides, counted from the first of these."""
+        assert encoded.content is not None
+        behind = encoded.inputs["input_ids"][int(encoded.content[-1]) + 1 :]
+        masks = 0 if self.mask_id is None else int((behind == self.mask_id).sum())
+        return view.stops[-1] + masks * (1 if self.overlapping else self.usual)
 
     def _spelt(self, piece: str) -> str:
         """A piece in the vocabulary's letters."""

@@ -8,7 +8,6 @@ with `<cls>` in front and `<eos>` behind; the vocabulary says which it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ import numpy as np
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.inputs.cells import kind_of, read_cells
 from hf_fourier.models.inputs.pickles import read_float_dict, read_str_dict
+from hf_fourier.results.gene_ids import id_forms
 
 __all__ = ["GeneTokenizer", "read_cells"]
 
@@ -37,7 +37,6 @@ LAYOUTS = (
 FILES = ("token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict")
 #: Unknown genes that a note names.
 MOST_NAMED = 8
-_ENSEMBL = re.compile(r"(ENS[A-Z]*G\d+)(\.\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +141,7 @@ class GeneTokenizer:
             if gene is None or not self.medians.get(gene, 0) > 0:
                 missing.append(name)
                 continue
-            by_symbol += _ENSEMBL.fullmatch(name) is None and gene != name
+            by_symbol += len(id_forms(name)) == 1 and gene != name
             found[gene] = found.get(gene, 0.0) + count
         if not found:
             got = f"a cell in which none of {len(expressed)} expressed genes is known ({next(iter(expressed))}, …)"
@@ -168,8 +167,7 @@ class GeneTokenizer:
 
         Ensembl ids may be in small letters; symbols may not: `Cd3d` is a gene of the mouse.
         """
-        ensembl = _ENSEMBL.fullmatch(name)
-        for form in (name,) if ensembl is None else (name, ensembl[0].upper(), ensembl[1].upper()):
+        for form in id_forms(name):
             found = self.aliases.get(form, form if form in self.tokens else None)
             if found is not None:
                 return found

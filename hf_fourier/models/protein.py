@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
+
+import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.text import letters_of, sequences_in
 from hf_fourier.models.text import TextWrapper
+from hf_fourier.results.views import ResidueView
 from hf_fourier.scoring.example_batch import EncodedExample
+from hf_fourier.typing import Tensor
 
 #: What ends a translated sequence; it is no residue.
 STOP = "*"
@@ -44,7 +49,26 @@ class ProteinWrapper(TextWrapper):
         """
         letters, notes = self._read(example)
         encoded = super().encode(" ".join(letters))
+        view = encoded.view
+        assert isinstance(view, ResidueView)
+        cut = len(letters) - view.length
+        if cut > 0:
+            front = cut if self.keeps_end else 0
+            encoded.view = replace(view, places=tuple(front + at for at in view.places), length=len(letters))
         encoded.notes = (*encoded.notes, *notes)
+        return encoded
+
+    def _encoded(
+        self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
+    ) -> EncodedExample:
+        encoded = super()._encoded(row, added, segments, notes)
+        assert encoded.content is not None
+        read = torch.zeros_like(row["input_ids"], dtype=torch.bool)
+        read[encoded.content] = True
+        if self.mask_id is not None:
+            read |= row["input_ids"] == self.mask_id
+        places = (read.cumsum(0) - 1)[encoded.content]
+        encoded.view = ResidueView(places=tuple(places.tolist()), length=int(read.sum()))
         return encoded
 
     @property

@@ -126,6 +126,11 @@ class TextWrapper(TargetedWrapper):
         unpadded = getattr(text, "pad_token_id", None) is None and getattr(self.config, "pad_token_id", None) is None
         return 1 if self.task == "text-classification" and unpadded else None
 
+    @property
+    def keeps_end(self) -> bool:
+        """Whether the end of a text is kept where it is too long, and not its beginning."""
+        return self.task == "text-generation" or getattr(self.processor, "truncation_side", "right") == "left"
+
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one chat, `{"messages": [...]}`, and not a batch."""
         return is_chat(mapping)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.results.integrity import parsing
-from hf_fourier.results.schema import Malformed
+from hf_fourier.results.schema import Malformed, check
 from hf_fourier.results.sealed_values import SealedValues
 
 MATRICES, NUMBERS, TEXTS = (
@@ -20,6 +20,8 @@ MATRICES, NUMBERS, TEXTS = (
 )
 _PARTS = ("data", "indices", "indptr")
 PLAIN = {"by": str, "measure": str, "groupby": str, "provenance": dict, "signed": bool, "reads_first": bool}
+#: Plain values that files of earlier versions do not have.
+LATER = {"aliases": dict}
 
 
 def write(path: Path, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
@@ -75,6 +77,7 @@ def _fits(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         Malformed: If they do not.
     """
     cells, genes = len(values["cells"]), len(values["genes"])
+    check(list(values.get("aliases", {}).values()), [str], "aliases")
     lengths = {"symbols": genes, "names": genes, "labels": cells, "groups": (0, cells)}
     for name, length in lengths.items():
         if len(values[name]) not in (length if isinstance(length, tuple) else (length,)):
@@ -87,7 +90,7 @@ FILE = SealedValues(
     name="gene scores",
     saved_by="GeneScores.save",
     format=1,
-    schema={**{name: [str] for name in TEXTS}, **PLAIN},
+    schema={**{name: [str] for name in TEXTS}, **PLAIN, **{f"{name}?": kind for name, kind in LATER.items()}},
     hint="restore it from a copy, or score the genes again",
     fits=_fits,
 )

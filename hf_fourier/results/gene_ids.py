@@ -9,7 +9,7 @@ from hf_fourier.errors import InputError
 
 #: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
 ID_COLUMNS = ("ensembl_id", "ensembl_gene_id", "gene_ids", "gene_id", "feature_id", "ensembl", "Accession")
-_ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
+_ENSEMBL = re.compile(r"(ENS[A-Z]*G\d+)(\.\d+)?", re.IGNORECASE)
 #: Entries that are looked at to tell ids from other names.
 _LOOK = 1000
 
@@ -27,6 +27,12 @@ def gene_ids(var: Any, column: str | None = None) -> list[str]:
         if name == column or (name in var and _ensembl(var[name])):
             return [str(gene) for gene in var[name]]
     return [str(gene) for gene in var.index]
+
+
+def id_forms(name: str) -> tuple[str, ...]:
+    """A gene's name; if it is an Ensembl id also in capitals, with and without its version. Others are one form."""
+    found = _ENSEMBL.fullmatch(name)
+    return (name,) if found is None else (name, found[0].upper(), found[1].upper())
 
 
 def _ensembl(names: Any) -> bool:

@@ -16,7 +16,7 @@ from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.results import gene_file
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
-from hf_fourier.results.gene_groups import GroupSums, NoteCounts, compare, label_notes
+from hf_fourier.results.gene_groups import GroupSums, NoteCounts, compare, group_name, label_notes
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class GeneScores:
         genes: Ensembl ids of the columns.
         symbols: Their symbols.
         names: What the data call them (a retired id, a symbol).
+        aliases: Which of the genes other names stand for: retired ids, former symbols.
         cells: Names of the rows.
         labels: The explained label of each cell.
         confidences: The model's confidence in it; NaN where the head has none.
@@ -78,6 +79,7 @@ class GeneScores:
     groupby: str = ""
     curves: dict[str, list[Curve]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -165,30 +167,35 @@ class GeneScores:
         """The mean scores of each group in each sample (a donor, a plate), a row each, for tests over samples.
 
         Args:
-            samples: The sample of each cell.
+            samples: The sample of each cell; None, NaN or "" where it is not known: such cells are left out.
 
         Returns:
             Scores whose rows are named `sample, group`; effects and curves are left out. Labels are the most frequent
-            ones, confidences means.
+            ones, confidences means. A note counts the cells that were left out.
 
         Raises:
-            InputError: If there is not one sample for each cell.
+            InputError: If there is not one sample for each cell, or none is known.
         """
         if len(samples) != len(self):
             raise InputError(f"{len(samples)} samples for {len(self)} cells", "one for each", "correct `samples`")
-        groups = self.groups or ("",) * len(self)
-        keys = list(zip(map(str, samples), groups, strict=True))
+        names, groups = [group_name(sample) for sample in samples], self.groups or ("",) * len(self)
+        rows = np.array([i for i, name in enumerate(names) if name], dtype=int)
+        if not len(rows):
+            raise InputError("samples that are all missing", "the sample of each cell", "correct `samples`")
+        keys = [(names[i], groups[i]) for i in rows]
         places = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         codes = np.array([places[key] for key in keys])
         counts = np.bincount(codes)
-        member = sparse.csr_array((1 / counts[codes], (codes, np.arange(len(codes)))), (len(places), len(codes)))
-        labels = [Counter(self.labels[i] for i in np.flatnonzero(codes == row)) for row in range(len(places))]
+        member = sparse.csr_array((1 / counts[codes], (codes, rows)), (len(places), len(self)))
+        labels = [Counter(self.labels[i] for i in rows[codes == row]) for row in range(len(places))]
+        unknown = len(self) - len(rows)
+        left_out = [f"{unknown} of {len(self)} cells have no sample and are left out"] if unknown else []
         return replace(
             self, scores=sparse.csr_array(member @ self.scores), effects=None,
             cells=tuple(", ".join(filter(None, key)) for key in places),
             labels=tuple(one.most_common(1)[0][0] for one in labels), confidences=member @ self.confidences,
             model_share=member @ self.model_share, groups=tuple(key[1] for key in places) if self.groups else (),
-            curves={},
+            curves={}, provenance=self.provenance | {"notes": [*self.provenance.get("notes", ()), *left_out]},
         )  # fmt: skip
 
     def sums(self) -> GroupSums:
@@ -230,7 +237,7 @@ class GeneScores:
         moved = "the model reads its answer at the first gene: where that is deleted, another one is read"
         return Table(rows, (moved,) if self.reads_first else ())
 
-    def to_anndata(self, adata: AnnData | None = None, key: str = KEY) -> AnnData:
+    def to_anndata(self, adata: AnnData | None = None, key: str = KEY, gene_ids: str | None = None) -> AnnData:
         """The scores in an `AnnData`: a sparse layer, a column of labels, and the test of the groups for scanpy.
 
         Written are `layers[key]`, `obs[key + "_label"]`, `_confidence` and `_model_share`, `uns[key]` (provenance),
@@ -240,11 +247,13 @@ class GeneScores:
 
         Args:
             adata: The table that the cells came from; it is copied, its columns stay as they are. Cells are found by
-                name, genes by Ensembl id (a column of `var` or its index) or symbol. None for a new table.
+                name, genes by Ensembl id (a column of `var` or its index; also a retired one, or one with its version)
+                or symbol. None for a new table.
             key: The layer's name.
+            gene_ids: The column of `var` with Ensembl ids, as for `read_cells`; None to look for one.
 
         Raises:
-            InputError: If a cell is not in `adata`, or none of the genes is.
+            InputError: If a cell is not in `adata`, none of the genes is, or there is no such column.
             MissingExtraError: If anndata is not installed.
         """
         from hf_fourier.results.gene_tables import to_anndata
@@ -253,7 +262,7 @@ class GeneScores:
             import anndata
         except ImportError as error:
             raise MissingExtraError("anndata", "bio", "tables of cells") from error
-        return to_anndata(self, adata, key, anndata.AnnData)
+        return to_anndata(self, adata, key, gene_ids, anndata.AnnData)
 
     def plot(self, path: str | PathLike[str] | None = None, *, kind: str = "dots", n: int = 5, ax: Any = None) -> Any:
         """Draw groups of cells × genes, without scanpy; a `matplotlib.figure.Figure`.
@@ -282,7 +291,7 @@ class GeneScores:
         Raises:
             StorageError: If it cannot be written.
         """
-        values = {name: getattr(self, name) for name in (*gene_file.TEXTS, *gene_file.PLAIN)}
+        values = {name: getattr(self, name) for name in (*gene_file.TEXTS, *gene_file.PLAIN, *gene_file.LATER)}
         arrays = {name: getattr(self, name) for name in (*gene_file.MATRICES, *gene_file.NUMBERS)}
         return gene_file.write(Path(path), values, arrays)
 

@@ -10,13 +10,15 @@ from scipy import sparse
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.gene_groups import REST, comparable, group_name, welch
-from hf_fourier.results.gene_ids import gene_ids
+from hf_fourier.results.gene_ids import gene_ids, id_forms
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def to_anndata(scores: Any, adata: AnnData | None, key: str, new: Callable[..., AnnData]) -> AnnData:
+def to_anndata(
+    scores: Any, adata: AnnData | None, key: str, gene_ids: str | None, new: Callable[..., AnnData]
+) -> AnnData:
     """See `GeneScores.to_anndata`, of which `scores` is one; `new` makes an `AnnData`."""
     import pandas as pd
 
@@ -28,7 +30,7 @@ def to_anndata(scores: Any, adata: AnnData | None, key: str, new: Callable[..., 
         rows, columns = np.arange(len(scores)), np.arange(len(scores.genes))
     else:
         table = adata.to_memory() if getattr(adata, "isbacked", False) else adata.copy()
-        rows, columns = _places(scores, table)
+        rows, columns = _places(scores, table, gene_ids)
     table.layers[key] = _laid_out(scores.scores, rows, columns, table.shape)
     if adata is None:
         table.X = table.layers[key]  # which figures of scanpy read
@@ -126,7 +128,7 @@ def _laid_out(scores: sparse.csr_array, rows: np.ndarray, columns: np.ndarray, s
     return sparse.csr_matrix((entries.data[known].astype(np.float32), places), shape=shape)
 
 
-def _places(scores: Any, table: AnnData) -> tuple[np.ndarray, np.ndarray]:
+def _places(scores: Any, table: AnnData, ids: str | None) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the cells and the columns of the genes (−1 for none) in a table."""
     row_of = {str(name): i for i, name in enumerate(table.obs_names)}
     missing = [name for name in scores.cells if name not in row_of]
@@ -134,10 +136,14 @@ def _places(scores: Any, table: AnnData) -> tuple[np.ndarray, np.ndarray]:
         got = f"a table without the cell {missing[0]!r}" if missing else "a table with several cells of one name"
         raise InputError(got, "the table that the cells came from", "pass that, or None for a new one")
     column_of = {name: i for i, name in reversed(list(enumerate(table.var_names.astype(str))))}
-    column_of.update({name.split(".")[0].upper(): i for i, name in reversed(list(enumerate(gene_ids(table.var))))})
+    for i, name in reversed(list(enumerate(gene_ids(table.var, ids)))):
+        column_of.update(dict.fromkeys(id_forms(name), i))
+    others: dict[str, list[str]] = {}
+    for alias, gene in scores.aliases.items():
+        others.setdefault(gene, []).append(alias)
     columns = np.array(
         [
-            next((column_of[name] for name in names if name in column_of), -1)
+            next((column_of[name] for name in (*names, *others.get(names[1], ())) if name in column_of), -1)
             for names in zip(scores.names, scores.genes, scores.symbols, strict=True)
         ]
     )

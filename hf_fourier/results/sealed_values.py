@@ -84,7 +84,8 @@ class SealedValues:
             check(values, self.schema)
             arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
             self.fits(values, arrays)
-            return {name: values[name] for name in self.schema}, arrays
+            names = (name.removesuffix("?") for name in self.schema)
+            return {name: values[name] for name in names if name in values}, arrays
 
 
 def check_present(arrays: Mapping[str, np.ndarray], names: Iterable[str]) -> None:

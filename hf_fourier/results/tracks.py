@@ -13,7 +13,7 @@ import numpy as np
 from hf_fourier.errors import InputError, checked
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.relevance import Explained, Kind, bases, relevance, usual_kind
-from hf_fourier.results.views import BaseView, GeneView
+from hf_fourier.results.views import BaseView, GeneView, ResidueView
 
 #: Stands where a mask hides a letter.
 HIDDEN = "?"
@@ -34,7 +34,7 @@ class Track:
     """A number for each letter of a sequence.
 
     Attributes:
-        letters: Its residues or bases; "?" where a mask hides one.
+        letters: Its residues or bases; "?" where a mask hides one, or the model's length cuts it off.
         values: A number for each; NaN where there is none.
         measure: One number in words.
     """
@@ -146,15 +146,18 @@ def track_of(attribution: Explained, fraction: float | None = None, kind: Kind |
         for start, stop in zip(attribution.view.starts, attribution.view.stops, strict=True):
             values[start:stop] = table["relevance"][start:stop]
         return Track("".join(table["base"]), values, str(table["measure"][0]))
-    content = getattr(attribution, "inputs", {}).get("content")
+    content, view = getattr(attribution, "inputs", {}).get("content"), attribution.view
     axes = attribution.layout.signal.axes
-    if content is None or axes[0].name != "residue" or isinstance(attribution.view, GeneView):
+    if content is None or axes[0].name != "residue" or isinstance(view, GeneView):
         got = f"track() of {attribution.layout.signal.kind} along {axes[0].name}"
         raise InputError(got, "the result of a model of proteins or DNA", "call input_relevance()")
     numbers = relevance(attribution, fraction, None, kind or usual_kind(attribution))
-    # What stands before the first residue is the model's own mark, or masks behind that.
+    # Of results of earlier versions: before the first residue stands the model's own mark, or masks behind that.
     places = [int(place) - min(1, int(content[0])) for place in content]
-    letters, values = [HIDDEN] * (places[-1] + 1), np.full(places[-1] + 1, np.nan)
+    length = places[-1] + 1
+    if isinstance(view, ResidueView):
+        places, length = list(view.places), view.length
+    letters, values = [HIDDEN] * length, np.full(length, np.nan)
     for place, name, value in zip(places, attribution.names, numbers.values, strict=True):
         letters[place], values[place] = name if len(name) == 1 else "X", value
     return Track("".join(letters), values, numbers.measure)
@@ -209,7 +212,10 @@ def _places(residues: dict[str, str], letters: str) -> dict[str, int]:
         # Numbers that count from the sequence's first letter come before other ways to place them.
         for offset in sorted(offsets, key=lambda offset: offset != first - 1):
             places = {residue: number - first + offset for residue, number in known.items()}
-            if all(letters[place] == residues[residue] for residue, place in places.items()):
+            pairs = [(letters[place], residues[residue]) for residue, place in places.items()]
+            same = [own == other for own, other in pairs if own != HIDDEN]
+            # Letters that are not known fit any residue, where the numbers or most of the letters say the place.
+            if same and all(same) and (offset == first - 1 or 2 * len(same) >= len(pairs)):
                 return places
     at = letters.find("".join(residues.values()))
     return {residue: at + i for i, residue in enumerate(residues)} if at >= 0 else {}

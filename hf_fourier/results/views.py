@@ -251,6 +251,22 @@ class GeneView(NoView):
 
 
 @dataclass(frozen=True)
+class ResidueView(NoView):
+    """Embedded residues: no person can read them, but each lies somewhere in the sequence.
+
+    Attributes:
+        places: Of each residue that the model reads, counted from 0.
+        length: Of the whole sequence, with residues that masks hide or the model's length cuts off.
+    """
+
+    reason: str = "embedded tokens are not text any more"
+    instead: str = "call input_relevance() for one number per token"
+    places: tuple[int, ...] = ()
+    length: int = 0
+    kind: ClassVar[str] = "residues"
+
+
+@dataclass(frozen=True)
 class BaseView(NoView):
     """Embedded words of bases: no person can read them, but each lies somewhere in the sequence.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from scipy import sparse
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.gene_groups import GroupSums, NoteCounts, compare, group_name, label_notes
-from hf_fourier.results.gene_ids import gene_ids
 from hf_fourier.results.gene_scores import GeneScores, kept_provenance
 from hf_fourier.results.integrity import parsing
 from hf_fourier.results.schema import Malformed, check
@@ -93,6 +92,7 @@ class StoredGenes:
         columns, seen = np.cumsum(is_seen, dtype=np.int32) - 1, np.flatnonzero(is_seen)
         whole = sparse.csr_array((whole.data, columns[whole.indices], whole.indptr), (len(records), len(seen)))
         genes, notes = tuple(self.genes[token] for token in seen), _counted(records)
+        known = set(genes)
         confidences, shares = (
             np.array([np.nan if record[name] is None else record[name] for record in records], dtype=float)
             for name in ("confidence", "model_share")
@@ -105,17 +105,8 @@ class StoredGenes:
             **records[0]["genes"], reads_first=self.task == "text-classification" and "<cls>" not in self.genes,
             groups=self._grouped(records) if self.groups is not None else (), groupby=self.groupby,
             provenance=kept_provenance(records[0]["provenance"], notes),
+            aliases={name: gene for name, gene in self.aliases.items() if gene in known},
         )  # fmt: skip
-
-    def named_like(self, scores: GeneScores, adata: Any) -> GeneScores:
-        """The scores with the retired ids and other names that a table has for genes; None for no table."""
-        names: dict[str, str] = {}
-        known = [] if adata is None else gene_ids(adata.var)
-        for name in reversed(known):
-            for form in (name, name.split(".")[0].upper()):
-                if form in self.aliases:
-                    names[self.aliases[form]] = form
-        return replace(scores, names=tuple(names.get(gene, gene) for gene in scores.genes))
 
     def compare(self, group: str | None, reference: str) -> Table:
         """See `Results.compare_genes`."""

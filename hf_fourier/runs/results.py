@@ -217,10 +217,15 @@ class Results:
         """
         return self._stored_genes(groups).compare(group, reference)
 
-    def to_anndata(self, adata: AnnData | None = None, key: str = "gene_scores", groups: Any = None) -> AnnData:
+    def to_anndata(
+        self,
+        adata: AnnData | None = None,
+        key: str = "gene_scores",
+        groups: Any = None,
+        gene_ids: str | None = None,
+    ) -> AnnData:
         """The scores of genes in an `AnnData`; see `genes` and `GeneScores.to_anndata`."""
-        stored = self._stored_genes(groups)
-        return stored.named_like(stored.scores(), adata).to_anndata(adata, key)
+        return self.genes(groups).to_anndata(adata, key, gene_ids)
 
     def _stored_genes(self, groups: Any) -> StoredGenes:
         from hf_fourier.runs.gene_results import StoredGenes

@@ -245,6 +245,7 @@ def test_columns_that_cannot_be_made() -> None:
     with pytest.raises(InputError, match="without a curve"):
         columns(counted.results)
     counted.explain.perturb(counted.results, [0.1])
+    assert columns(counted.results, groups=[None, float("nan")])["group"] == ["", ""]  # a group each
     with pytest.raises(InputError, match="1 groups for 2"):
         columns(counted.results, groups=["a"])
     with pytest.raises(InputError, match="0 wrong for 2"):
@@ -279,4 +280,6 @@ def test_a_choice_that_says_the_label_by_itself_is_found() -> None:
                 random_perturbations.swap_values(explainer, results, **wrong)
         alone = random_perturbations.swap_values(explainer, results[:1], fraction=0.125)
         assert alone["swapped_decision"] == [[]]
+        assert results[0].provenance["notes"].count(random_perturbations.NO_LENDER) == 1
+        assert not any(random_perturbations.NO_LENDER in result.provenance["notes"] for result in results[1:])
         assert np.isnan(METRICS["encoding"].per_example(alone)["encoding"]).all()

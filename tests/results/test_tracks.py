@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import transformers
 
+from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.results.tracks import Track
+from hf_fourier.results.views import NoView
 from tests.advice.case import explained
 from tests.models import test_dna, test_protein
 
@@ -133,3 +140,74 @@ def test_a_mask_at_the_end_keeps_its_place() -> None:
     track = test_dna.explainer("bases", "MaskedLM").explain("ACGT[MASK]").track()
     assert track.letters == "ACGT?"
     assert list(np.isnan(track.values)) == [False] * 4 + [True]
+
+
+def causal(processor: Any) -> FourierExplainer:
+    """A language model with fresh weights, which keeps the end of what is too long."""
+    size = {"n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=len(processor.get_vocab()), bos_token_id=None, eos_token_id=None, **size
+    )
+    return FourierExplainer(transformers.GPT2LMHeadModel(config).eval(), processor)
+
+
+def cut_explainer(kind: str, side: str) -> FourierExplainer:
+    """A model of proteins or bases that reads one end of a sequence."""
+    protein = kind == "esm"
+    if side == "causal":
+        return causal(test_protein.tokenizer("esm") if protein else test_dna.tokenizer(kind))
+    explain = test_protein.explainer("text-classification", "esm") if protein else test_dna.explainer(kind)
+    if side == "left":
+        processor = copy.deepcopy(explain.processor)
+        processor.truncation_side = "left"
+        explain = FourierExplainer(explain.model, processor)
+    return explain
+
+
+@pytest.mark.parametrize("side", ["right", "left", "causal"])
+@pytest.mark.parametrize("kind", ["esm", "bases", "dnabert", "nucleotide-transformer"])
+def test_what_is_cut_off_keeps_its_places_on_both_strands(
+    kind: str, side: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    explain = cut_explainer(kind, side)
+    monkeypatch.setattr(type(explain.wrapper), "limit", 3)
+    sequence = "EVQLVESGGGLV" if kind == "esm" else test_dna.SEQUENCE
+    track = explain.explain(sequence, method="magnitude", contributions=0).track()
+    known = np.flatnonzero(~np.isnan(track.values))
+    assert len(track) == len(sequence)
+    assert 0 < len(known) < len(sequence)
+    assert (known == np.arange(known[0], known[-1] + 1)).all()
+    assert (known[0] == 0) if side == "right" else (known[-1] == len(sequence) - 1)
+    assert [track.letters[place] for place in known] == [sequence[place] for place in known]
+    for strand in "+-":
+        lines = track.to_bed(tmp_path / "a.bed", start=100, strand=strand).read_text().splitlines()
+        placed = {int(line.split("\t")[1]): line.split("\t")[3] for line in lines}
+        assert placed == {
+            100 + (place if strand == "+" else len(sequence) - 1 - place): sequence[place] for place in known
+        }
+
+
+def test_places_of_residues_come_back_and_hold_masks(tmp_path: Path) -> None:
+    explain = test_protein.explainer("fill-mask", "esm")
+    result = explain.explain("<mask>EV<mask>L")
+    result.save(tmp_path / "a")
+    for one in (result, Attribution.load(tmp_path / "a")):
+        assert one.track().letters == "?EV?L"
+    batch = explain.processor("<mask> E V <mask>", return_tensors="pt")
+    assert explain.explain(dict(batch))[0].track().letters == "?EV?"
+    old = replace(result, view=NoView())  # as saved by earlier versions
+    assert old.track().letters == "?EV?L"
+
+
+def test_a_structure_of_more_than_the_model_reads_is_placed(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.pdb", tmp_path / "out.pdb"
+    path.write_text(structure("EVQLVE"))
+    track = Track("EVQ???", np.array([1.0, 2.0, 4.0, np.nan, np.nan, np.nan]), "m")
+    assert factors(track.to_pdb(path, out)) == [24.75, 49.5, 99.0, 0.0, 0.0, 0.0]
+    with pytest.raises(InputError, match="do not fit"):
+        Track("EQQ???", track.values, "m").to_pdb(path, out)
+    path.write_text(structure("EVQLVE", 7))  # numbers that do not count from the sequence's first letter
+    assert factors(track.to_pdb(path, out))[:3] == [24.75, 49.5, 99.0]
+    with pytest.raises(InputError, match="do not fit"):
+        Track("E?????", track.values, "m").to_pdb(path, out)

@@ -143,6 +143,10 @@ def test_a_table_with_retired_ids_gets_its_scores_back(tmp_path: Path) -> None:
     expected = scores.scores.toarray()[:, scores.genes.index(cells.GENES[5])]
     assert np.abs(expected).min() > 0
     assert layer[:, 5] == pytest.approx(expected, rel=1e-6)
+    assert (scores.to_anndata(table).layers["gene_scores"].toarray() == layer).all()
+    versioned = table.copy()
+    versioned.var_names = [f"{name}.4" for name in names]
+    assert (scores.to_anndata(versioned).layers["gene_scores"].toarray() == layer).all()
     values = scores.scores
     assert (values.indices.itemsize, values.data.itemsize) == (4, 8)  # 12 bytes a gene and cell
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from hf_fourier.errors import InputError
+from hf_fourier.results.gene_groups import group_name
 
 DRAWS, LEVEL = 5000, 0.95
 #: With fewer groups a row is anecdotal.
@@ -176,17 +177,17 @@ def group_names(groups: Sequence[object] | None, count: int, unit: str = "exampl
     """The name of each example's group; without groups each is its own.
 
     Args:
-        groups: One per example, or None.
+        groups: One per example, or None. An example whose group is missing (None, NaN, "") is a group of its own.
         count: How many examples there are.
         unit: What they are, for the message.
 
     Raises:
         InputError: If there is not one group for each.
     """
-    names = [str(place) for place in range(count)] if groups is None else [str(group) for group in groups]
+    names = [str(place) for place in range(count)] if groups is None else list(map(group_name, groups))
     if len(names) != count:
         raise InputError(f"{len(names)} groups for {count} {unit}", "one for each", "correct `groups`")
-    return names
+    return [name or f"example {place}" for place, name in enumerate(names)]
 
 
 def _draws(count: int, width: int, seed: int) -> Iterator[np.ndarray]:

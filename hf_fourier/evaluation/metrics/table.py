@@ -19,6 +19,7 @@ from hf_fourier.results.curve import (
     common_replacement,
     reaches_label,
 )
+from hf_fourier.results.gene_groups import group_name
 
 #: A column holds one entry per example.
 Table = Mapping[str, Sequence[Any]]
@@ -90,7 +91,7 @@ def columns(
     curves = [_curve(result) for result in attributions]
     replacement = common_replacement([*curves, *(_curve(result) for results in wrong or () for result in results)])
     table: dict[str, list[Any]] = {
-        "group": [""] * len(curves) if groups is None else [str(group) for group in groups],
+        "group": [""] * len(curves) if groups is None else list(map(group_name, groups)),
         "label": [result.label for result in attributions],
         "clean": [curve.clean for curve in curves],
     }

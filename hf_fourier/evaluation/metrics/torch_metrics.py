@@ -13,6 +13,7 @@ from hf_fourier.evaluation.metrics.base import METRICS
 from hf_fourier.evaluation.metrics.hf_evaluate import module_columns, path
 from hf_fourier.evaluation.metrics.table import Table, columns
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.gene_groups import group_name
 from hf_fourier.typing import Tensor
 
 try:
@@ -73,7 +74,7 @@ class TorchMetric(torchmetrics.Metric):
         """
         table = results if isinstance(results, Mapping) else columns(results, **given)
         read = module_columns(METRICS[self.measure], dict(table), many=True)
-        read["group"] = ["" if group is None else str(_plain(group)) for group in read["group"]]
+        read["group"] = [str(_plain(group)) if group_name(group) else "" for group in read["group"]]
         lines = [json.dumps(row, default=_plain) + "\n" for row in zip(*read.values(), strict=True)]
         self.rows.append(torch.frombuffer(bytearray("".join(lines).encode()), dtype=torch.uint8).to(self.device))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,13 +87,14 @@ def score_genes(
     names, notes = tuple(row.name or f"cell-{i:05}" for i, row in enumerate(rows)), NoteCounts()
     for name, row in zip(names, rows, strict=True):
         notes.add(name, row.provenance["notes"])
-    reads_first = reads_first_gene(explainer.wrapper)
+    reads_first, matrices = reads_first_gene(explainer.wrapper), _matrices(rows)
     return GeneScores(
-        **_matrices(rows), cells=names, labels=tuple(row.label for row in rows),
+        **matrices, cells=names, labels=tuple(row.label for row in rows),
         confidences=np.array([np.nan if row.confidence is None else row.confidence for row in rows]),
         model_share=np.array([row.model_share for row in rows]), by=by, measure=measure, signed=signed,
         reads_first=reads_first, groups=groups, groupby=groupby, curves=curves,
         provenance=kept_provenance(rows[0].provenance, notes),
+        aliases=_aliases(explainer.processor, set(matrices["genes"])),
     )  # fmt: skip
 
 
@@ -137,6 +138,12 @@ def orders(
         "random (control)",
         [torch.rand(len(own), generator=draw).numpy() for own, draw in zip(scores, draws, strict=True)],
     )
+
+
+def _aliases(tokenizer: GeneTokenizer, genes: Collection[str]) -> dict[str, str]:
+    """Which of some genes other names than their symbols stand for."""
+    symbols = tokenizer.symbols
+    return {name: gene for name, gene in tokenizer.aliases.items() if gene in genes and symbols.get(gene) != name}
 
 
 def _view(result: Attribution) -> GeneView:

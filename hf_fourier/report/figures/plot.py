@@ -72,7 +72,7 @@ def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attrib
     from hf_fourier.report.figures import audio, genes, image, sequence, series, tokens, volume
 
     line = WIDTH - 0.4  # inches of a line of tokens
-    if attribution.view.kind in ("none", "genes", "bases") and attribution.names:
+    if attribution.view.kind in ("none", "genes", "residues", "bases") and attribution.names:
         page = {"residue": sequence, "base": sequence, "gene": genes}.get(
             attribution.layout.signal.axes[0].name, tokens
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics import statistics
-from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, summarise
+from hf_fourier.evaluation.metrics.statistics import group_names, interval, paired_interval, summarise
 
 
 @pytest.mark.parametrize("of", ["mean", "median"])
@@ -117,3 +118,11 @@ def test_the_interval_of_a_mean_counts_groups():
     assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high))
     all_right = mean_interval([1] * 12, groups=[0, 1, 2, 3] * 3, proportion=True)
     assert all_right.low == pytest.approx(mean_interval([1] * 4, proportion=True).low)
+
+
+def test_examples_whose_group_is_missing_are_groups_of_their_own() -> None:
+    given = ["a", None, "a", None, float("nan"), float("nan"), pd.NA, pd.NA]
+    names = group_names(given, 8)
+    assert names[0] == names[2] == "a"
+    assert len(set(names)) == 7
+    assert group_names(None, 2) == ["0", "1"]

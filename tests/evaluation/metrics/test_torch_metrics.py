@@ -43,6 +43,15 @@ def test_every_metric_is_its_reduction_over_all_updates(name):
     same(metric.compute(), METRICS[name].compute(halves(table)[0]))
 
 
+def test_missing_groups_are_groups_of_their_own():
+    table = drawn_table()
+    missing = {**table, "group": [float("nan")] * len(table["group"])}
+    alone = {**table, "group": [""] * len(table["group"])}
+    metric = TorchMetric("dig")
+    metric.update(missing)
+    same(metric.compute(), METRICS["dig"].compute(alone))
+
+
 def test_rows_of_several_processes_are_gathered():
     """Two metrics stand for two processes: torchmetrics concatenates what each has."""
     table, parts = drawn_table(), [TorchMetric("dig"), TorchMetric("dig")]

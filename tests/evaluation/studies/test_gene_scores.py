@@ -14,6 +14,7 @@ import pytest
 import torch
 from scipy import sparse, stats
 
+from hf_fourier import FourierExplainer
 from hf_fourier.errors import DamagedFile, InputError, TargetError
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
@@ -277,6 +278,27 @@ def test_scores_come_back_to_the_names_that_the_table_has() -> None:
     assert some.uns["gene_scores"]["genes_without_column"] == sum(gene in cells.GENES[:5] for gene in found.genes)
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_another_table_may_have_retired_ids_or_ids_in_a_column_of_its_own(saved: bool, tmp_path: Path) -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    old = [f"ENSG{90000 + i:011d}" for i in range(len(cells.GENES))]
+    tokenizer = replace(explain.processor, aliases=dict(zip(old, cells.GENES, strict=True)))
+    found = score_genes(FourierExplainer(explain.model, tokenizer), table, check=0)
+    if saved:
+        found = GeneScores.load(found.save(tmp_path / "scores"))
+    expected = found.to_anndata(table).layers["gene_scores"].toarray()
+    assert np.count_nonzero(expected)
+    other = table.copy()
+    other.var = pd.DataFrame(
+        {"mine": [f"{name.lower()}.3" for name in old]}, index=[f"row{i}" for i in range(len(old))]
+    )
+    assert (found.to_anndata(other, gene_ids="mine").layers["gene_scores"].toarray() == expected).all()
+    other.var = other.var.set_index("mine")
+    assert (found.to_anndata(other).layers["gene_scores"].toarray() == expected).all()
+    with pytest.raises(InputError, match="gene_ids 'yours'"):
+        found.to_anndata(other, gene_ids="yours")
+
+
 def test_methods_without_signs_are_sizes() -> None:
     found = scored("magnitude")
     table = found.table()
@@ -311,6 +333,21 @@ def test_samples_are_averaged_before_they_are_compared() -> None:
     assert set(averaged.compare()["group"]) == {"B", "T"}
     with pytest.raises(InputError, match="3 samples for 9 cells"):
         found.averaged("abc")
+
+
+def test_cells_whose_sample_is_missing_are_in_no_sample() -> None:
+    found = scored()
+    donors = pd.Series(["x", None, "x", "y", float("nan"), "y", pd.NA, "z", ""], dtype=object)
+    averaged, known = found.averaged(donors), [0, 2, 3, 5, 7]
+    assert set(averaged.cells) == {f"{donors[i]}, {GROUPS[i]}" for i in known}
+    dense = found.scores.toarray()
+    assert averaged.scores.toarray()[averaged.cells.index("x, T")] == pytest.approx(dense[[0, 2]].mean(0), abs=1e-9)
+    assert averaged.confidences[averaged.cells.index("z, B")] == pytest.approx(found.confidences[7])
+    note = "4 of 9 cells have no sample and are left out"
+    assert note in averaged.table().notes
+    assert note not in found.table().notes
+    with pytest.raises(InputError, match="all missing"):
+        found.averaged([None] * CELLS)
 
 
 def table_of_cells() -> anndata.AnnData:
