@@ -16,7 +16,7 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "neithe
 
 
 def body(metric: Metric) -> str:
-    """The text that the card and the module's help share."""
+    """Return the text that the card and the module's help share."""
     reads = "\n".join(f"- `{name}`: {COLUMNS[name][1]}" for name in metric.columns)
     of = "examples" if metric.unit == "example" else "classes"
     return f"""{metric.description}
@@ -25,7 +25,7 @@ def body(metric: Metric) -> str:
 
 **Needs**: {metric.needs}.
 
-**Cannot tell** {metric.limits}
+**Limits**: {metric.limits}
 
 **Columns**, one row per example (`hf_fourier.metrics.columns` makes them; others in the same table are not read):
 
@@ -59,7 +59,7 @@ tags: [evaluate, metric, explainability, frequency]
 def module(metric: Metric) -> str:
     """The source of the `evaluate` module."""
     name = "".join(word.capitalize() for word in metric.name.split("_"))
-    return f'''"""`{metric.name}` as an `evaluate` module; the card beside it says what it measures."""
+    return f'''"""`{metric.name}` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

@@ -11,12 +11,12 @@ from hf_fourier.results.curve import Curve
 _READS = (*KEEP_COLUMNS, "clean")
 _NEEDS = "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`"
 _SOURCE = (
-    "Chattopadhay et al. 2018 (arXiv 1710.11063); of sounds as in L-MAC (arXiv 2403.13086), whose code takes the drop "
-    "of a softmax of probabilities; here of probabilities"
+    "Chattopadhay et al. 2018 (arXiv 1710.11063); for sounds L-MAC (arXiv 2403.13086), whose code applies a softmax "
+    "to probabilities; here the probabilities themselves"
 )
 _PERSUASION = (
-    "evidence from persuasion: a part above the whole may be a part that was found to say the label. Published tables "
-    "take higher as better"
+    "A kept part can have more confidence than the whole input because the method searched for features that raise "
+    "the label, not because they are evidence. Published tables take higher as better"
 )
 
 
@@ -55,12 +55,12 @@ def average_gain(curve: Curve, fraction: float = 0.5) -> float:
 AVERAGE_DROP = register(
     Metric(
         name="average_drop",
-        description="The part of the confidence that the kept part alone lacks.",
+        description="The fraction of the clean confidence that is lost on the kept part alone.",
         reads=_READS,
         range="0 to 1",
         better="lower",
         needs=_NEEDS,
-        limits="much at half of the features, where most rankings lack nothing: pass a smaller `fraction`",
+        limits="With half of the features, most rankings lose nothing; pass a smaller `fraction`",
         reference=_SOURCE,
         per_example=of_curves(average_drop),
     )
@@ -70,7 +70,7 @@ AVERAGE_DROP = register(
 AVERAGE_INCREASE = register(
     Metric(
         name="average_increase",
-        description="The fraction of examples whose kept part alone has more confidence than the whole.",
+        description="The fraction of examples whose confidence is higher on the kept part alone than on the whole.",
         reads=_READS,
         range="0 to 1",
         better="neither",
@@ -85,7 +85,7 @@ AVERAGE_INCREASE = register(
 AVERAGE_GAIN = register(
     Metric(
         name="average_gain",
-        description="The part of what the whole's confidence lacks to 1 that the kept part alone wins.",
+        description="The gain in confidence on the kept part alone, as a fraction of 1 minus the clean confidence.",
         reads=_READS,
         range="0 to 1",
         better="neither",

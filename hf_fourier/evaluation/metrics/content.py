@@ -92,12 +92,12 @@ def _conciseness_from_table(table: Table, *, fraction: float = 0.04) -> MetricVa
 SPARSENESS = register(
     Metric(
         name="sparseness",
-        description="The Gini index of the sizes of an explanation's scores.",
+        description="The Gini index of the absolute scores.",
         reads=("scores",),
         range="0 to 1",
         better="neither",
         needs=_NEEDS,
-        limits="whether few features are the right ones: the magnitudes of most inputs are sparse",
+        limits="A sparse explanation need not be correct: the magnitudes of most inputs are sparse",
         reference="Chalasani et al. 2020 (arXiv 1810.06583); SPS in L-MAC (arXiv 2403.13086)",
         per_example=of_columns(sparseness, "scores"),
     )
@@ -107,12 +107,12 @@ SPARSENESS = register(
 COMPLEXITY = register(
     Metric(
         name="complexity",
-        description="The entropy of the shares that features have of an explanation's scores, in nats.",
+        description="The entropy of the normalised absolute scores, in nats.",
         reads=("scores",),
         range="0 and above",
         better="neither",
         needs=_NEEDS,
-        limits="whether few features are the right ones; it grows with the number of features",
+        limits="A simple explanation need not be correct; the value grows with the number of features",
         reference="Bhatt et al. 2020 (arXiv 2005.00631); COMP in L-MAC (arXiv 2403.13086)",
         per_example=of_columns(complexity, "scores"),
     )
@@ -122,18 +122,18 @@ COMPLEXITY = register(
 CONCISENESS = register(
     Metric(
         name="conciseness",
-        description="The confidence that the top features retain, per share of the coefficients' sizes that they are.",
+        description="The relative confidence on the top features alone, divided by their share of the ℓ1 norm.",
         reads=(*KEEP_COLUMNS, "clean", "kept_l1", "kept_signal_l1"),
         range="0 and above",
         better="higher",
         needs=f"perturb with replacement='zero' and a grid that keeps 0.04 (or the `fraction` that you pass); {_NEEDS}",
         limits=(
-            "much of one example: the ratio has no upper end, so that few examples make the mean; see the median. It "
-            "rewards weak features that suffice, which may be those that persuade."
+            "The ratio has no upper bound, so a few examples determine the mean; read the median. It rewards weak "
+            "features that suffice, which a method can find without their being evidence."
         ),
         reference=(
             "the conciseness-preciseness scores of ShearletX (arXiv 2211.12857), by the ℓ1 norm of the coefficients, "
-            "and as `conciseness_in_signal` by that of the signal; clean confidences below 0.05 count as 0.05"
+            "and with that of the signal as `conciseness_in_signal`; clean confidences below 0.05 count as 0.05"
         ),
         per_example=_conciseness_from_table,
     )

@@ -34,13 +34,13 @@ DICE_RETENTION = register(
     Metric(
         name="dice_retention",
         description=(
-            "The Dice of the mask predicted from the kept features with the clean mask, on average over kept fractions."
+            "The Dice coefficient of the mask on the kept features and the clean mask, averaged over kept fractions."
         ),
         reads=("kept", "kept_decision"),
         range="0 to 1; with `paper=True` a sum, at most the number of fractions",
         better="higher",
         needs="perturb with `metrics.PAPER_GRID` on a segmentation model",
-        limits="whether either mask is right. Two empty masks score 1.",
+        limits="It compares two predicted masks, and does not know the true one. Two empty masks score 1.",
         reference="arXiv 2411.18343; there the plain sum over kept fractions 0.05, 0.1, …, 1",
         per_example=of_curves(dice_retention),
     )

@@ -81,7 +81,8 @@ DIG = register(
     Metric(
         name="dig",
         description=(
-            "The area between deleting the least and the most important features first, in relative confidence."
+            "The area between two curves of relative confidence: least important features deleted first, minus most "
+            "important first."
         ),
         reads=(*KEEP_COLUMNS, *DELETE_COLUMNS, "clean"),
         range=(
@@ -90,14 +91,14 @@ DIG = register(
         better="higher",
         needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
-            "whether the prediction rested on the features: a ranking that follows the model's own gradient can raise "
-            "its confidence by what it deletes, and that counts. Nor a true ranking from the magnitude, where what "
-            "decides is planted: both have it in the first tenth. A mean of ratios is dominated by examples with a low "
-            "clean confidence: read the median too. Not comparable across domains of different redundancy."
+            "A high value does not show that the prediction depended on the features: deletions that follow the "
+            "gradient can raise the confidence, and this counts. On planted models it does not separate the true "
+            "ranking from the magnitude, since both have the planted features in their first tenth. Examples with a "
+            "low clean confidence dominate a mean of ratios; read the median too. Not comparable across domains of "
+            "different redundancy."
         ),
         reference=(
-            "arXiv 2411.18343; there the plain sum over ten points (`paper=True`); `dig_normalised` is that sum "
-            "divided by 9"
+            "arXiv 2411.18343, which sums over ten points (`paper=True`); `dig_normalised` is that sum divided by 9"
         ),
         per_example=_dig_from_table,
     )

@@ -1,4 +1,4 @@
-"""Encoding: whether the choice of features alone, with other examples' values, makes the model predict the label."""
+"""Encoding: whether the selected set of features, with other examples' values, makes the model predict the label."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ ENCODING = register(
     Metric(
         name="encoding",
         description=(
-            "How often the label is predicted from the top features with the values of examples of other labels."
+            "How often the label is predicted when the top features have the values of examples with other labels."
         ),
         reads=("swapped_decision",),
         range="0 to 1",
         better="lower",
         needs="pass the columns of `random_perturbations.swap_values`: 8 forward passes per example",
         limits=(
-            "whether the values count for much: it says that the choice does not do it alone. Compare with the "
-            "magnitude, whose choice also depends on the example: a model may say the label of any such set"
+            "A low value shows only that the set of selected features does not determine the label by itself. Compare "
+            "with `magnitude`, whose selection also depends on the example"
         ),
         reference=(
-            "ours, after the question of Jethani et al. (AISTATS 2021) whether masks encode labels; they train a model "
-            "on masked inputs for it, here the explained model itself is asked"
+            "this library, after the question of Jethani et al. (AISTATS 2021) whether masks encode labels; they train "
+            "a model on masked inputs, here the explained model is run"
         ),
         per_example=_encoding_from_table,
     )

@@ -36,14 +36,14 @@ def faithfulness_of_spectra(curve: Curve, fraction: float = 0.5) -> float:
 FAITHFULNESS_OF_SPECTRA = register(
     Metric(
         name="faithfulness_of_spectra",
-        description="The confidence that is lost with the top features.",
+        description="The drop of the confidence when the top features are deleted.",
         reads=(*DELETE_COLUMNS, "clean"),
         range="−1 to 1",
         better="higher",
         needs="perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
         limits=(
-            "anything about the order within the deleted part, so that a true ranking and the magnitude have one "
-            "number where a model's decisive features are planted. The paper reports the median."
+            "It ignores the order within the deleted part; on planted models the true ranking and the magnitude get "
+            "the same value. The paper reports the median."
         ),
         reference=(
             "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482"
@@ -56,14 +56,14 @@ FAITHFULNESS_OF_SPECTRA = register(
 INPUT_FIDELITY = register(
     Metric(
         name="input_fidelity",
-        description="The fraction of examples whose kept part alone has the prediction of the whole.",
+        description="The fraction of examples with the same prediction on the kept part alone.",
         reads=("kept", "kept_decision"),
         range="0 to 1",
         better="higher",
         needs="perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
         limits=(
-            "much at half of the features, where most rankings succeed, a true one no more than the magnitude: see "
-            "`maintain_rate` for smaller fractions."
+            "With half of the features most rankings succeed, the magnitude as often as a true ranking; "
+            "`maintain_rate` has smaller fractions."
         ),
         reference=(
             "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482"

@@ -37,18 +37,18 @@ INSERTION = register(
     Metric(
         name="insertion",
         description=(
-            "The area under the confidence as the most important features are put back into an example without power."
+            "The area under the curve of confidence as the most important features are inserted into a zero signal."
         ),
         reads=(*KEEP_COLUMNS, "clean"),
         range="0 to 1",
         better="higher",
         needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
-            "how far a small area is the ranking's fault: it is bounded by the clean confidence. An input that is "
-            "partly put back is none of the kind that the model was trained on. On the tenths a true ranking and the "
-            "magnitude have one area, where a model's decisive features are planted."
+            "The clean confidence bounds the area, so a small area need not be due to the ranking. The model was not "
+            "trained on partial inputs. On a grid of tenths, the true ranking and the magnitude have the same area on "
+            "planted models."
         ),
-        reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
+        reference="Petsiuk et al. 2018, arXiv 1806.07421, with zero as the substrate",
         per_example=of_curves(insertion),
     )
 )
@@ -57,17 +57,16 @@ INSERTION = register(
 DELETION = register(
     Metric(
         name="deletion",
-        description="The area under the confidence as the most important features lose their power.",
+        description="The area under the curve of confidence as the most important features are deleted.",
         reads=(*DELETE_COLUMNS, "clean"),
         range="0 to 1",
         better="lower",
         needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
-            "whether the features were needed or the damaged input is merely out of distribution: most rankings of "
-            "strong features reach the floor at once, and a true one no sooner than the magnitude, where a model's "
-            "decisive features are planted."
+            "A drop can also come from an input that is out of distribution. Most rankings of strong features reach "
+            "the floor at once, and on planted models the magnitude as soon as the true ranking."
         ),
-        reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
+        reference="Petsiuk et al. 2018, arXiv 1806.07421, with zero as the substrate",
         per_example=of_curves(deletion),
     )
 )

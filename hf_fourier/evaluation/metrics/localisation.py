@@ -11,8 +11,10 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, of_columns, register
 
 Indices = Sequence[int] | np.ndarray
-_NEEDS = "make the table with `columns(results, content=True, truth=…)`, a mask of the features that decide for each"
-_LIMITS = "whether the model uses what is called the truth: plant it, or test that its deletion changes the decision"
+_NEEDS = (
+    "make the table with `columns(results, content=True, truth=…)`, with a mask of the true features for each result"
+)
+_LIMITS = "It takes the truth as given. Plant it, or test that its deletion changes the decision"
 
 
 def pointing_game(scores: Sequence[float] | np.ndarray, truth: Indices) -> float:
@@ -45,7 +47,7 @@ def relevance_mass(scores: Sequence[float] | np.ndarray, truth: Indices) -> floa
 def relevance_rank(scores: Sequence[float] | np.ndarray, truth: Indices) -> float:
     """The part of the first features, as many as are true, that is true, 0 to 1; ties count by what is expected.
 
-    Arras et al. 2022 (arXiv 2003.07258); of frequencies in FreqRISE (arXiv 2406.13584). Arguments as for
+    Arras et al. 2022 (arXiv 2003.07258); for frequencies FreqRISE (arXiv 2406.13584). Arguments as for
     `pointing_game`.
     """
     values, true = _checked(scores, truth)
@@ -70,13 +72,13 @@ def _checked(scores: Sequence[float] | np.ndarray, truth: Indices) -> tuple[np.n
 POINTING_GAME = register(
     Metric(
         name="pointing_game",
-        description="The fraction of examples whose first feature is known to decide.",
+        description="The fraction of examples whose top feature is a true one.",
         reads=("scores", "truth"),
         range="0 to 1",
         better="higher",
         needs=_NEEDS,
         limits=_LIMITS,
-        reference="Zhang et al. 2016 (arXiv 1608.00507), of features in place of pixels",
+        reference="Zhang et al. 2016 (arXiv 1608.00507), for features instead of pixels",
         per_example=of_columns(pointing_game, "scores", "truth"),
     )
 )
@@ -85,7 +87,7 @@ POINTING_GAME = register(
 RELEVANCE_MASS = register(
     Metric(
         name="relevance_mass",
-        description="The part of the positive scores that features have which are known to decide.",
+        description="The share of the positive scores that the true features have.",
         reads=("scores", "truth"),
         range="0 to 1",
         better="higher",
@@ -100,13 +102,13 @@ RELEVANCE_MASS = register(
 RELEVANCE_RANK = register(
     Metric(
         name="relevance_rank",
-        description="Of the first features, as many as are known to decide, the part that is known to.",
+        description="The precision of the top n features, with n the number of true features.",
         reads=("scores", "truth"),
         range="0 to 1",
         better="higher",
         needs=_NEEDS,
         limits=_LIMITS,
-        reference="Arras et al. 2022 (arXiv 2003.07258); of frequencies in FreqRISE (arXiv 2406.13584)",
+        reference="Arras et al. 2022 (arXiv 2003.07258); for frequencies FreqRISE (arXiv 2406.13584)",
         per_example=of_columns(relevance_rank, "scores", "truth"),
     )
 )

@@ -66,16 +66,16 @@ MAINTAIN_RATE = register(
     Metric(
         name="maintain_rate",
         description=(
-            "The fraction of predictions that survive when the top features alone are kept, at each kept fraction."
+            "The fraction of predictions that stay the same with the top features alone, at each kept fraction."
         ),
         reads=("kept", "kept_decision"),
         range="0 to 1; `maintain_rate` is the mean over the kept fractions, `least_kept` a fraction of the features",
         better="higher",
         needs="perturb with a grid that keeps some fractions, such as `metrics.DEFAULT_GRID`",
         limits=(
-            "that a smaller fraction would not do: a kept prediction is not monotone, so `least_kept` is an upper "
-            "bound for the grid. Nor that the features are evidence: a ranking for a wrong label may do as well (see "
-            "`selectivity`)."
+            "Whether a prediction is kept is not monotone in the fraction, so `least_kept` is an upper bound on the "
+            "grid. A high rate does not show that the features are evidence: a ranking for a wrong label may do as "
+            "well (see `selectivity`)."
         ),
         reference="arXiv 2411.18343",
         per_example=_maintain_rate_from_table,

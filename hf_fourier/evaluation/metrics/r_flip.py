@@ -86,9 +86,9 @@ R_FLIP = register(
         better="lower",
         needs="perturb with a grid that deletes some fractions, such as `metrics.PAPER_GRID`",
         limits=(
-            "what the prediction rested on, only what changes it: deleting what a signed gradient ranks first is a "
-            "step down that gradient. It is an upper bound for the grid. On natural images the strongest frequencies "
-            "alone change predictions as fast: compare with `magnitude`."
+            "It shows what changes the prediction, not what it depended on: deleting what a signed gradient ranks "
+            "first is a step down that gradient. It is an upper bound on the grid. On natural images, deleting the "
+            "strongest frequencies changes predictions as fast; compare with `magnitude`."
         ),
         reference="this library, for FreqX",
         per_example=_r_flip_from_table,

@@ -110,15 +110,15 @@ MU_FIDELITY = register(
     Metric(
         name="mu_fidelity",
         description=(
-            "Spearman's ρ between the scores' sum over random subsets of features and what deleting each subset costs."
+            "Spearman's ρ between the summed scores of random subsets of features and the drop when each is deleted."
         ),
         reads=("subset_scores", "subset_drops"),
         range="−1 to 1",
         better="higher",
         needs="pass the columns of `random_perturbations.delete_random_subsets`: 200 forward passes per example",
         limits=(
-            "whether the top features are right: random subsets hold few of them. It depends on the scores' sizes, not "
-            "on their order alone."
+            "Random subsets contain few of the top features, so it hardly tests these. It depends on the sizes of the "
+            "scores, not only on their order."
         ),
         reference="Bhatt et al. 2020, arXiv 2005.00631; ρ alone, not its mean with the p-value",
         per_example=of_columns(mu_fidelity, "subset_scores", "subset_drops"),
@@ -130,15 +130,15 @@ INFIDELITY = register(
     Metric(
         name="infidelity",
         description=(
-            "The mean square of what the scores predict for random perturbations minus what these do to the score."
+            "The mean squared difference between predicted and actual drops of the score under random perturbations."
         ),
         reads=("noise_predicted", "noise_drops"),
         range="0 and above, in the square of the score's unit",
         better="lower",
         needs="pass the columns of `random_perturbations.add_feature_noise`: 100 forward passes per example",
         limits=(
-            "anything across models: it grows with the square of how much the score moves. With `scaled=True` the best "
-            "factor is taken for each example, and scores without meaning come out no worse than zeros."
+            "Not comparable across models: it grows with the square of the score's changes. With `scaled=True` each "
+            "example is scaled by its best factor, and meaningless scores are no worse than zeros."
         ),
         reference="Yeh et al. 2019, arXiv 1901.09392, with multiplicative noise on the features",
         per_example=of_columns(infidelity, "noise_predicted", "noise_drops"),
@@ -155,8 +155,8 @@ SENSITIVITY_MAX = register(
         better="lower",
         needs="pass the columns of `random_perturbations.explain_perturbed_inputs`: ten explanations per example",
         limits=(
-            "whether the scores are right: the magnitude of the features, which reads no model, hardly moves at all. "
-            "Over methods it goes against the truth where a model's decisive features are planted."
+            "Stable scores need not be correct: the magnitude, which does not use the model, hardly changes at all. "
+            "Across methods on planted models it is negatively correlated with correctness."
         ),
         reference=(
             "Yeh et al. 2019, arXiv 1901.09392; uniform ± 0.2 per entry, ten draws, relative, as in arXiv 2411.18343"

@@ -73,8 +73,8 @@ SELECTIVITY = register(
     Metric(
         name="selectivity",
         description=(
-            "Own predictions kept minus wrong labels reached by the same method, averaged over the logarithm of "
-            "fractions."
+            "The fraction of own predictions kept minus that of wrong labels reached by the same method, averaged over "
+            "the logarithm of kept fractions."
         ),
         reads=("kept", "kept_decision", "wrong_kept", "wrong_reached"),
         range="−1 to 1",
@@ -83,9 +83,9 @@ SELECTIVITY = register(
             "perturb with a grid that keeps `curve.SMALL_FRACTIONS`, and pass `wrong_labels.wrong_labels` to `columns`"
         ),
         limits=(
-            "which part of a wrong label's success is evidence that is in the input (a runner-up may be there too) and "
-            "which the method's freedom to choose. Nor which ranking is true: it says whether a method can produce a "
-            "label, and one that reads no model cannot."
+            "A wrong label may be reached because the input contains evidence for it (a runner-up), or because the "
+            "method can select features that produce any label; selectivity does not separate the two. It does not "
+            "show which ranking is true: a method that does not use the model cannot be asked for a label."
         ),
         reference="this library",
         per_example=_selectivity_from_table,

@@ -150,10 +150,10 @@ CONCENTRATION = register(
         better="neither",
         needs="make the table with `columns(results, top=0.04)`, several examples of a class",
         limits=(
-            "whether the shared features are the class's own: a fixed low-pass mask is as concentrated as can be. "
-            "Compare with the magnitude."
+            "Shared features need not be specific to the class: a fixed low-pass mask has the largest possible value. "
+            "Compare with `magnitude`."
         ),
-        reference="after arXiv 2411.18343, whose code takes it of a 0/1 vector",
+        reference="after arXiv 2411.18343, whose code computes it of a 0/1 vector",
         per_example=_concentration_from_table,
         unit="class",
     )
@@ -163,14 +163,14 @@ CONCENTRATION = register(
 SPECIFICITY = register(
     Metric(
         name="specificity",
-        description="The fraction of the features usual for a class that are usual for no other class.",
+        description="The fraction of a class's frequent features that are frequent in no other class.",
         reads=("label", "top", "features"),
         range="0 to 1; `specific_features` counts them",
         better="neither",
         needs="make the table with `columns(results, top=0.04)`, examples of several classes",
         limits=(
-            "chance from meaning where examples are few: random features are specific too, and it may rise as a true "
-            "ranking is spoilt. Compare with `random`."
+            "With few examples random features are specific too, and the value may rise when a true ranking is "
+            "degraded. Compare with `random`."
         ),
         reference="after arXiv 2411.18343, which counts them",
         per_example=_specificity_from_table,

@@ -1,4 +1,4 @@
-"""`average_drop` as an `evaluate` module; the card beside it says what it measures."""
+"""`average_drop` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

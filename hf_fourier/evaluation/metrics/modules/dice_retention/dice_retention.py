@@ -1,4 +1,4 @@
-"""`dice_retention` as an `evaluate` module; the card beside it says what it measures."""
+"""`dice_retention` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

@@ -1,4 +1,4 @@
-"""`faithfulness_of_spectra` as an `evaluate` module; the card beside it says what it measures."""
+"""`faithfulness_of_spectra` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

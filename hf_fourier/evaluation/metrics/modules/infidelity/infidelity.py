@@ -1,4 +1,4 @@
-"""`infidelity` as an `evaluate` module; the card beside it says what it measures."""
+"""`infidelity` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

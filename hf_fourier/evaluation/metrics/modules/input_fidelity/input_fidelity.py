@@ -1,4 +1,4 @@
-"""`input_fidelity` as an `evaluate` module; the card beside it says what it measures."""
+"""`input_fidelity` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

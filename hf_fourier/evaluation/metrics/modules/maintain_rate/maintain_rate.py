@@ -1,4 +1,4 @@
-"""`maintain_rate` as an `evaluate` module; the card beside it says what it measures."""
+"""`maintain_rate` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

@@ -1,4 +1,4 @@
-"""`mu_fidelity` as an `evaluate` module; the card beside it says what it measures."""
+"""`mu_fidelity` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

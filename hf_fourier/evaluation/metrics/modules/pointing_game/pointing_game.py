@@ -1,4 +1,4 @@
-"""`pointing_game` as an `evaluate` module; the card beside it says what it measures."""
+"""`pointing_game` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

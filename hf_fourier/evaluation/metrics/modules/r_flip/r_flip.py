@@ -1,4 +1,4 @@
-"""`r_flip` as an `evaluate` module; the card beside it says what it measures."""
+"""`r_flip` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

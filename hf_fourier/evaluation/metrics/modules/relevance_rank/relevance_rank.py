@@ -1,4 +1,4 @@
-"""`relevance_rank` as an `evaluate` module; the card beside it says what it measures."""
+"""`relevance_rank` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

@@ -1,4 +1,4 @@
-"""`sensitivity_max` as an `evaluate` module; the card beside it says what it measures."""
+"""`sensitivity_max` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 

@@ -1,4 +1,4 @@
-"""`sparseness` as an `evaluate` module; the card beside it says what it measures."""
+"""`sparseness` as an `evaluate` module; the card next to it describes the metric."""
 
 import evaluate
 
