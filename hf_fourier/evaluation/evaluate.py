@@ -157,7 +157,7 @@ class Evaluator:
         targets: One per example, or None for the predictions.
         seed: Of everything random.
         batch_size: Rows in a batch, at most.
-        replacement: What stands in the place of deleted features, along curves and in random subsets.
+        replacement: What replaces deleted features, along curves and in random subsets.
 
     Attributes:
         head: The name of the model's head.

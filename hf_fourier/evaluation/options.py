@@ -45,7 +45,7 @@ class EvaluationOptions:
         column: The column of a data set that holds the examples.
         seed: Seed of all random numbers.
         batch_size: Rows in a batch, at most.
-        replacement: What stands in the place of deleted features, along curves and in random subsets.
+        replacement: What replaces deleted features, along curves and in random subsets.
         progress: True for a bar on standard error, with the cost before it starts; or a callable, called with
             (methods done, methods in all), each domain counted separately, whose `begin`, if it has one, is called
             with the cost before the start (`EvaluationCost`).
@@ -126,7 +126,7 @@ def cost_of(
         wrong_kinds: How many wrong labels each method explains for selectivity.
         examples: How many there are.
         survey: Seconds of the survey of all predictions, one forward pass each.
-        replacement: What stands in the place of deleted features: with zero, methods share the prediction without any.
+        replacement: What replaces deleted features: with zero, methods share the prediction without any.
     """
     grid = grid_of(metrics)
     curve = 0 if grid is None else grid.passes

@@ -49,7 +49,7 @@ def delete_random_subsets(
         draws: Subsets per example.
         seed: Of the subsets.
         batch_size: Rows in a batch, at most.
-        replacement: What stands in the place of deleted features, as for `FourierExplainer.perturb`.
+        replacement: What replaces deleted features, as for `FourierExplainer.perturb`.
 
     Returns:
         The columns `subset_scores` and `subset_drops`.
@@ -238,7 +238,7 @@ def _score_drops(
         lost: `(result, number of the draw) -> fraction lost by each feature`, shape `(K,)`.
         draws: Per example.
         batch_size: Rows in a batch, at most.
-        replacement: What stands in the place of what they lose.
+        replacement: What replaces what they lose.
 
     Returns:
         Both by example and draw.

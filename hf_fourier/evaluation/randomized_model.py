@@ -81,7 +81,7 @@ def _built_again(trained: torch.nn.Module) -> torch.nn.Module:
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
         got = f"no randomized {type(trained).__name__} ({type(error).__name__}: {error})"
         hint = "let type(model)(model.config) build it, or pass a model of transformers"
-        raise ModelError(got, "a class that its config alone builds", hint) from error
+        raise ModelError(got, "a class that can be built from its config alone", hint) from error
 
 
 def _drawn_afresh(trained: torch.nn.Module) -> torch.nn.Module:
@@ -94,13 +94,13 @@ def _drawn_afresh(trained: torch.nn.Module) -> torch.nn.Module:
         ModelError: If it cannot be copied, or has no weights of its own.
     """
     if isinstance(trained, FunctionModule) or next(trained.parameters(), None) is None:
-        got = "a function, whose weights cannot be drawn afresh"
+        got = "a function, whose weights cannot be initialised again"
         raise ModelError(got, "a torch module with parameters", "pass the module itself, if there is one")
     try:
         model = copy.deepcopy(trained)
     except Exception as error:  # of what others keep in their modules
         got = f"a {type(trained).__name__} that cannot be copied ({type(error).__name__}: {error})"
-        raise ModelError(got, "a module that copy.deepcopy takes", "leave out what is no part of it") from error
+        raise ModelError(got, "a module that copy.deepcopy takes", "remove what is not part of it") from error
     for module in model.modules():
         reset: Any = getattr(module, "reset_parameters", None)
         if callable(reset):

@@ -51,7 +51,7 @@ class Evaluation:
         better: By quantity, whether more is better (1), less (-1) or neither (0).
         excluded: (method, domain, reason) of each pair that cannot be combined.
         notes: Notes for the reader.
-        replacement: What stood in the place of deleted features, one of `hf_fourier.results.curve.REPLACEMENTS`.
+        replacement: What replaced deleted features, one of `hf_fourier.results.curve.REPLACEMENTS`.
     """
 
     model: str

@@ -179,7 +179,7 @@ def _notes_on_absent(polar: PolarGradients) -> list[list[str]]:
     return [
         [
             f"amplitude: {count} of {features} features have (nearly) none, below {NEGLIGIBLE:g} of the root mean "
-            "square, and so no derivative by it: they are scored 0"
+            "square, and so no derivative: their score is 0"
         ]
         if count
         else []

@@ -22,9 +22,9 @@ from hf_fourier.typing import Float, Tensor
 
 _LINEAR = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 #: What is said of maps that are gradients with other rules for some layers.
-_GRADIENTS = "whose maps are changed gradients, and no contributions"
+_GRADIENTS = "whose maps are modified gradients, not contributions"
 #: What is said of rules that give all inputs of a layer the same relevance, zeros too.
-_FLAT = "whose relevance does not depend on the input, so that it says nothing of its coefficients"
+_FLAT = "whose relevance does not depend on the input, and so not on its coefficients"
 #: Operations through which relevance passes as the gradient does: they move, copy or choose entries.
 _MOVES = re.compile(
     r"(Unsafe|Reshape|_Reshape)?(View|Alias|ReshapeAlias|Transpose|Permute|Unsqueeze|Squeeze|Clone|ToCopy|Slice|Select"
@@ -181,7 +181,7 @@ def _unseen(what: str) -> ModelError:
         "explain the logits of a network of convolutions, linear layers, ReLU and pooling, batch norms fused into them "
         "(torch.nn.utils.fusion.fuse_conv_bn_eval), or take method='integrated_gradients'"
     )
-    return ModelError(f"a model with {what}, which the rules of LRP do not see", "layers that have a rule", do)
+    return ModelError(f"a model with {what}, which the rules of LRP do not cover", "layers that have a rule", do)
 
 
 def _operations(answers: Tensor) -> list[str]:

@@ -50,7 +50,7 @@ USUAL_RATE = 16000
 #: The highest rate of a model, in Hz.
 MOST_RATE = 10**6
 #: The note on a batch without a mask.
-NO_MASK = "no attention_mask: what only fills the window, if anything, was transformed like the sound"
+NO_MASK = "no attention_mask: padding of the window, if any, was transformed like the sound"
 #: Decibels per unit of a natural logarithm of power.
 DECIBELS = 10 / log(10)
 #: Architectures whose spectrograms have the mel bands first, where the number of bands does not show it.
@@ -233,8 +233,8 @@ class AudioWrapper(ModelWrapper):
                 got = f"a sound of {len(sound.samples)} samples, which {name} refuses ({reason})"
                 raise InputError(got, f"a sound at {self.rate} Hz that it takes", "pass a longer sound") from error
         if not bool(values.isfinite().all()):
-            got = f"a sound of {len(sound.samples)} samples, of which {name} makes NaN"
-            raise InputError(got, "a sound that it can normalise", "pass a longer sound")
+            got = f"a sound of {len(sound.samples)} samples, for which {name} returns NaN"
+            raise InputError(got, "a sound with a finite normalisation", "pass a longer sound")
         return {**row, self.main_input: values if values.is_floating_point() else values.float()}
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
@@ -366,7 +366,7 @@ class AudioWrapper(ModelWrapper):
             scale, offset = (2 * processor.std, processor.mean) if processor.do_normalize else (1.0, 0.0)
             decibels, edges, middle = (DECIBELS * scale, DECIBELS * offset), (20.0, self.rate / 2), KALDI_LENGTH / 2
             return SpectrogramView(*decibels, KALDI_HOP, self.rate, *edges, mel_first, KALDI_FFT, middle)
-        return NoView(f"{kind} normalises in a way that is not undone", "use keep(), or call input_relevance()")
+        return NoView(f"{kind} normalises in a way that cannot be inverted", "use keep(), or call input_relevance()")
 
     def _source(self, sound: AudioClip, values: Tensor, view: View) -> dict[str, Tensor]:
         """What a spectrogram needs to be heard again: the clip, and the mel filters, `(frequencies, bands)`."""

@@ -134,7 +134,7 @@ class Call:
             if isinstance(error, RuntimeError) and _OF_INDICES.search(str(error)):
                 got = f"numbers of {dtype} as indices ({str(error).strip().splitlines()[0]})"
                 do = "pass lambda e: net.rest(e) with preprocess=lambda ids: net.embedding(ids), or the like"
-                raise ModelError(got, "a function from embeddings: whole numbers have no frequencies", do) from error
+                raise ModelError(got, "a function of embeddings, since integers have no frequencies", do) from error
             if isinstance(error, RuntimeError) and _OF_TYPES.search(str(error)):
                 got = f"rows of {dtype}, which `forward` does not take ({str(error).strip().splitlines()[0]})"
                 do = "convert `x` to the type of the weights, as by x.float()"

@@ -100,7 +100,7 @@ def with_reason(error: Exception, source: str) -> ModelError:
         return pickle_error(name)
     if "Unrecognized configuration class" in text:  # for the Auto class of a head
         kind = re.search(r"AutoModel\w+", text)
-        got = f"{name!r}, of a kind that {kind[0] if kind else 'this head'} does not load"
+        got = f"{name!r}, an architecture that {kind[0] if kind else 'this head'} does not load"
         do = "choose another task, or leave task= out for the checkpoint's own head"
         return ModelError(got, "a checkpoint of a model with that head", do)
     if (told := advice(Failure(error_text(error)), "attention", "package")) is not None:

@@ -90,8 +90,8 @@ def current(asked: int | None = None) -> Processes:
     started = int(os.environ.get("WORLD_SIZE", "0"))
     if started > 1 and came.num_processes != started:
         got = f"{started} processes of which Accelerate sees {came.num_processes}"
-        do = "where there are no accelerators make it Accelerator(cpu=True), or none at all"
-        raise InputError(got, "processes that know each other", do)
+        do = "without accelerators use Accelerator(cpu=True), or no Accelerator"
+        raise InputError(got, "processes of one group", do)
     if asked is not None and asked != came.num_processes:
         do = "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)"
         raise InputError(f"{came.num_processes} processes", f"the {asked} that were asked for", do)

@@ -171,7 +171,7 @@ class DNAWrapper(TextWrapper):
         spelt = self._spelt(piece)
         if spelt == piece:
             return []
-        notes = ["small letters were read as bases"] if any(letter.islower() for letter in piece) else []
+        notes = ["lowercase letters were read as bases"] if any(letter.islower() for letter in piece) else []
         upper, now = piece.upper(), spelt.upper()
         notes += ["U was read as T"] if "U" in upper and "U" not in now else []
         notes += ["T was read as U"] if "T" in upper and "T" not in now else []
@@ -192,7 +192,7 @@ class DNAWrapper(TextWrapper):
             axis = Axis("k-mer", tokens.length, "cycles/base", 1 / steps.pop())
         else:
             axis = Axis("k-mer", tokens.length, "cycles/k-mer")
-            note = "words of several lengths, or with a gap: frequencies are in cycles per word, not per base"
+            note = "tokens of several lengths, or with a gap: frequencies are in cycles per token, not per base"
             encoded.notes = (*encoded.notes, note)
         encoded.signal = replace(encoded.signal, axes=(axis, hidden))
         encoded.view = BaseView(starts=starts, stops=stops, sequence=_sequence(starts, stops, encoded.names))
@@ -233,6 +233,6 @@ def _sequence(starts: Sequence[int], stops: Sequence[int], words: Sequence[str])
             continue
         if any(here not in (UNKNOWN, there) for here, there in zip(letters[start:stop], word, strict=True)):
             got = f"{word!r} at base {start + 1}, where {''.join(letters[start:stop])!r} was read"
-            raise InputError(got, "overlapping words, each one base on", "pass the sequence itself")
+            raise InputError(got, "overlapping k-mers, each shifted by one base", "pass the sequence itself")
         letters[start:stop] = word
     return "".join(letters)

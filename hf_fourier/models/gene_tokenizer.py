@@ -217,7 +217,7 @@ def _counts(genes: Sequence[str], values: Any) -> tuple[dict[str, float], tuple[
         raise InputError("values that are negative or NaN", "counts", "pass counts, not logarithms or z-scores")
     kind = kind_of(counts)
     if kind == "logs":
-        got = "values that are logarithms of counts, whose ranks are others"
+        got = "values that are logarithms of counts, which give other ranks"
         raise InputError(got, "counts, raw or scaled", "pass np.expm1(values), or the counts themselves")
     said = "values are neither counts nor counts times a factor: if they are logarithms, their ranks are wrong"
     found: dict[str, float] = {}

@@ -259,13 +259,13 @@ def _peft_notes(model: Any, tuning: PeftConfig | None, labels: dict[str, Any], s
     """Notes on PEFT adapters."""
     if tuning is None:
         if getattr(model, "_hf_peft_config_loaded", False):
-            yield "transformers has attached the adapter that lies beside the model"
+            yield "transformers attached the adapter that is next to the model"
         return
-    yield f"an adapter of PEFT on top of {display_name(base)!r}"
+    yield f"a PEFT adapter on top of {display_name(base)!r}"
     names = set(model.state_dict())
     if not labels and any(name in names for name in tuning.shapes):
         yield (
-            f"{display_name(source)!r} does not name its classes, and {display_name(base)!r} may mean others: "
+            f"{display_name(source)!r} does not name its classes, and those of {display_name(base)!r} may differ: "
             "pass id2label="
         )
 
@@ -343,9 +343,7 @@ def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]
         raise pickle_error(display_name(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path
     if not base or not (os.path.isdir(base) or HUB_ID.fullmatch(base)):
-        gone = (
-            "which does not say what model it is for" if not base else f"for {display_name(base)!r}, which is not there"
-        )
+        gone = "which does not name its base model" if not base else f"for {display_name(base)!r}, which does not exist"
         got = f"the adapter {display_name(source)!r}, {gone}"
         raise ModelError(got, f"a Hub id or a folder as base_model_name_or_path in its {CONFIG}", "write it there")
 

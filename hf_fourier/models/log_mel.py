@@ -96,7 +96,7 @@ class FrontEnd(ABC):
         same = ours.shape == features.shape
         away = float((ours - features.to(ours)).abs().max()) if same else float("inf")
         if not away <= MAX_DIFFERENCE:
-            got = f"features of {self.name} that its differentiable front end does not make (off by {away:.2g})"
+            got = f"features of {self.name} that its differentiable front end does not reproduce (off by {away:.2g})"
             raise InputError(
                 got, "a processor with its own defaults", "leave `signal` out to explain the model's input"
             )

@@ -53,7 +53,7 @@ class NetworkOptions(TypedDict, total=False):
             label, yes or no), "sigmoid_probabilities" (a probability for each), "values", "masks" (logits of the
             classes at each place, or one), or an "embedding", for targets that are a `Direction`. None: as the first
             outputs show: rows from 0 to 1 with the sum 1 are probabilities, one number a row is a value, or with labels
-            the logit of yes. Probabilities are checked in every row.
+            the logit of the label. Probabilities are checked in every row.
         arrays: Whether the function takes and returns arrays of numpy; None where that shows.
         version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read, and
             where a function or `preprocess` holds what cannot be read.
@@ -144,9 +144,9 @@ class NetworkWrapper(ModelWrapper):
         if self.version is not None:
             return f"version:{self.version}"
         if next(self.model.parameters(), None) is None and next(self.model.buffers(), None) is None:
-            got = f"{self.call.name}, whose weights cannot be read, and so not be known again"
+            got = f"{self.call.name}, whose weights cannot be read and checked when a run resumes"
             do = "name them: FourierExplainer(function, version='2026-01', …)"
-            raise InputError(got, "a name of its weights, for a run that can be resumed", do)
+            raise InputError(got, "a name for its weights, so that a resumed run can check them", do)
         return None
 
     @property
@@ -314,7 +314,7 @@ class NetworkWrapper(ModelWrapper):
     def _numbers(self, made: Any) -> tuple[Tensor, tuple[str, ...]]:
         """An example as real numbers on the CPU, float64 where it is that and else float32, and notes on that."""
         expected = "a tensor, an array or a flat list of real numbers"
-        do = "pass preprocess=, a function that makes one of it" if self.processor is None else "correct `preprocess`"
+        do = "pass preprocess=, which converts it to one" if self.processor is None else "correct `preprocess`"
         try:
             if isinstance(made, (str, bytes, Mapping)) or hasattr(made, "getbands"):
                 raise TypeError

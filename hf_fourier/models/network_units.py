@@ -66,7 +66,7 @@ def as_network_reads(
     for colour, one in zip((*_SPANNING, *_CHECKED), made, strict=True):
         expected = offset + matrix @ (torch.tensor(colour, dtype=one.dtype) / 255)
         if float((one - expected[:, None, None]).abs().max()) > _TOLERANCE * size:
-            got = "a `preprocess` whose pictures are no sum of their colours, the same everywhere"
+            got = "a `preprocess` that is not the same affine map of the colours at every pixel"
             raise InputError(got, "one that scales and normalises", "leave padding and equalising out of `preprocess`")
     own_size = (made[0].shape[1], made[0].shape[2])
 
@@ -105,5 +105,5 @@ def _of_picture(array: np.ndarray, encode: Callable[[Any], Tensor]) -> Float[Ten
             continue
         if made.ndim == 3:
             return made
-    got = "a `preprocess` that takes neither a picture of Pillow nor bytes (height, width, 3)"
-    raise InputError(got, "one that makes (channels, height, width) of a picture", "give such a `preprocess`")
+    got = "a `preprocess` that takes neither a PIL image nor uint8 (height, width, 3)"
+    raise InputError(got, "one that returns (channels, height, width) for a picture", "give such a `preprocess`")

@@ -67,7 +67,7 @@ class OutputForm:
             row = p[wrong.nonzero()[0, 0]].detach()
             got = f"a row of outputs from {float(row.min()):.4g} to {float(row.max()):.4g} with the sum"
             expected = "numbers from 0 to 1" + (" with the sum 1" if summed else "")
-            do = "pass outputs='logits', or 'sigmoid_probabilities' where each label is yes or no"
+            do = "pass outputs='logits', or 'sigmoid_probabilities' if the labels are independent"
             raise ModelError(f"{got} {float(row.sum()):.4g}, read as {self.kind}", expected, do)
         return p.clamp(LEAST, 1).log() if summed else p.clamp(LEAST, 1 - LEAST).logit()
 
@@ -134,19 +134,19 @@ def form_of(
     notes: tuple[str, ...] = ()
     if kind is None and within and (count > 1 or labels) and sigmoid():
         kind = "sigmoid_probabilities"
-        notes = ("the network ends in a sigmoid: read as probabilities of yes; outputs='logits' reads them otherwise",)
+        notes = ("the network ends in a sigmoid: read as probabilities; outputs='logits' reads them otherwise",)
     elif kind is None and count == 1:
         kind = "sigmoid" if labels else "values"
         other = "outputs='values'" if labels else "labels=['yes']"
-        what = "the logit of yes" if labels else "a value"
+        what = "the logit of the label" if labels else "a value"
         notes = (f"one number for each example: read as {what}; {other} reads it otherwise",)
         if labels and within:
-            notes = (*notes, "it is from 0 to 1: outputs='probabilities' reads it as the probability of yes")
+            notes = (*notes, "it is from 0 to 1: outputs='probabilities' reads it as the probability of the label")
     elif kind is None and count > 1 and within and abs(float(row.sum()) - 1) < most:
         kind = "probabilities"
         notes = ("outputs from 0 to 1 with the sum 1: read as probabilities; outputs='logits' reads them otherwise",)
     elif kind is None and within:
-        notes = ("outputs from 0 to 1: read as logits; outputs='sigmoid_probabilities' reads them as yes or no each",)
+        notes = ("outputs from 0 to 1: read as logits; outputs='sigmoid_probabilities' reads independent labels",)
     kind = "sigmoid_probabilities" if kind == "probabilities" and count == 1 else kind or "logits"
     yes = count == 1 and len(labels) == 2 and kind.startswith("sigmoid")
     if labels and count and count != len(labels) and not yes:

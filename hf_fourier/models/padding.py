@@ -15,7 +15,7 @@ from hf_fourier.typing import Tensor
 TIME_MASKS = ("attention_mask", "feature_attention_mask", "input_features_mask", "padding_mask")
 PIXEL_MASK = "pixel_mask"
 #: The beginning of the note where there is no mask, and the ends look like padding.
-LOOKS = "there is no mask; taken for padding: "
+LOOKS = "there is no mask; taken as padding: "
 #: The least number of equal samples, or frames, at an end that are taken for padding.
 SAMPLES, FRAMES = 16, 2
 
@@ -70,7 +70,7 @@ def unmasked(example: EncodedExample, main: str, time: int) -> EncodedExample | 
     bare = _cut(example, main, time, (start, stop), (), torch.arange(stop - start))
     at = next(i for i, axis in enumerate(example.signal.axes) if axis.name == "time")
     runs = [f"the first {start}"] * (start > 0) + [f"the last {length - stop}"] * (stop < length)
-    note = f"{LOOKS}{' and '.join(runs)} of {length} entries along time, which are all alike"
+    note = f"{LOOKS}{' and '.join(runs)} of {length} entries along time, which are equal"
     return replace(bare, signal=_resized(example.signal, {at: stop - start}), notes=(note,))
 
 

@@ -106,7 +106,7 @@ class PerturbingModel:
             fractions: Fractions of features, 0 to 1, each of which is kept and deleted; or a
                 `hf_fourier.results.curve.FractionGrid` of those to keep and those to delete (`PAPER_GRID`,
                 `DEFAULT_GRID`).
-            replacement: What stands in the place of deleted features: "zero"; "noise" of their power; "phase", their
+            replacement: What replaces deleted features: "zero"; "noise" of their power; "phase", their
                 moduli with random phases; "band", random phases with the moduli of the frequencies around; "reference",
                 such as silence or a flat picture; "example", the features of another example in `donors`. Drawn once
                 for each example, by the result's seed, for the whole curve; all of them take as many passes

@@ -85,7 +85,7 @@ def _device(device: Any, what: str, more: str = "") -> torch.device:
         pass
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        got = f"{what} {str(device)!r}, which is not here ({reason})"
+        got = f"{what} {str(device)!r}, which is not available here ({reason})"
         raise ModelError(got, f"one of {', '.join(_here())}", "choose one of them") from error
     return found
 

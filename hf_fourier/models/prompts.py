@@ -12,8 +12,8 @@ from hf_fourier.models.tokenization import decode_tokens, restored
 from hf_fourier.typing import Bool, Tensor
 
 #: Notes on a chat.
-TEMPLATED = "the chat was written out by the tokenizer's chat template; what that adds is held constant"
-UNTOLD = "the chat was written out by the tokenizer's chat template; what that adds was transformed like the messages"
+TEMPLATED = "the chat was formatted by the tokenizer's chat template; the text that it adds is held constant"
+UNTOLD = "the chat was formatted by the tokenizer's chat template; the text that it adds was transformed, too"
 
 
 def kept_part(
@@ -38,7 +38,7 @@ def kept_part(
     notes: tuple[str, ...] = ()
     if closed and text and text[-1] + 1 < len(ids):
         left = " ".join(decode_tokens(tokenizer, ids[text[-1] + 1 :]))
-        notes += (f"{left}, which the tokenizer adds after a text, was removed: what follows the text is explained",)
+        notes += (f"{left}, which the tokenizer adds after a text, was removed: the token after the text is explained",)
         places = places[: text[-1] + 1]
     if limit is not None and len(places) > limit:
         start = min(text[0], limit - 1) if closed and text else 0
@@ -53,7 +53,7 @@ def ended(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     if tokenizer is None or not len(ids) or int(ids[-1]) not in ends:
         return ()
     mark = decode_tokens(tokenizer, [int(ids[-1])])[0]
-    return (f"the ids end with {mark}: what follows that is explained; leave it off for what follows the text",)
+    return (f"the ids end with {mark}: the token after it is explained; remove it to explain the token after the text",)
 
 
 def not_begun(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def not_begun(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     with restored(tokenizer):
         sets = list(tokenizer("a", verbose=False)["input_ids"][:1]) == [begin]
     mark = decode_tokens(tokenizer, [begin])[0]
-    return (f"the ids do not begin with {mark}, which the tokenizer sets in front of a text",) if sets else ()
+    return (f"the ids do not begin with {mark}, which the tokenizer puts before a text",) if sets else ()
 
 
 def _begun_twice(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:

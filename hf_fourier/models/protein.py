@@ -98,4 +98,4 @@ class ProteinWrapper(TextWrapper):
         if others:
             got = f"{' '.join(others[:8])} in a protein"
             raise InputError(got, "the letters of residues", "leave out numbers, marks and names")
-        return letters, notes if letters == written else (*notes, "small letters were read as residues")
+        return letters, notes if letters == written else (*notes, "lowercase letters were read as residues")

@@ -56,7 +56,7 @@ def cut_short(wrapper: ModelWrapper, output: Tensor) -> tuple[str, ...]:
     ends = set(end) if isinstance(end, (list, tuple)) else {end}
     if end is None or len(output) < room - 4 or int(output[-1]) in ends:
         return ()
-    return (f"what the model writes was cut at {room} tokens, and does not end there",)
+    return (f"the generated output was cut at {room} tokens before its end",)
 
 
 def given_output(wrapper: ModelWrapper, example: EncodedExample, tokenizer: Any, target: Any) -> dict[str, Tensor]:

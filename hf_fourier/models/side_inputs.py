@@ -1,6 +1,6 @@
 """Checks whether a score depends on more than the signal: chance, the rest of the batch, the ids, padding.
 
-A score that changes between passes (dropout that stays on, noise in the forward) or with the batch (norms by batch
+A score that changes between passes (dropout that stays on, noise in the forward pass) or with the batch (norms by batch
 statistics) is no function of the input: the first example is run again beside another input, one pass of two rows.
 Embedded tokens carry everything only where the model reads the ids nowhere else (per-layer embeddings, hashed n-grams,
 experts chosen by token, ids fed to a decoder): the ids are exchanged under a fixed signal, one pass of one row. Both
@@ -138,12 +138,12 @@ class SideInputCheck:
         if again > first.tolerance:
             passes = f"{value:.4g}, {first.value:.4g} and {second.value:.4g}"
             self.unstable_note = (
-                f"{MOVING}it differs from call to call (dropout that stays on, noise in the forward): one example "
-                f"scored {passes} in three passes; what is ranked is the answers of single passes"
+                f"{MOVING}it differs from call to call (dropout that stays on, noise in the forward pass): one example "
+                f"scored {passes} in three passes; the ranking is that of single passes"
             )
             return
         self.unstable_note = (
-            f"{MOVING}it differs with the rest of the batch (norms by the batch's statistics): one example scored "
+            f"{MOVING}it depends on the rest of the batch (normalisation by batch statistics): one example scored "
             f"{value:.4g}, and {first.value:.4g} with another input in the batch; batch_size=1 runs each input alone"
         )
 
@@ -174,7 +174,7 @@ class SideInputCheck:
         if not differs:
             return []
         p, explained_p = math.exp(log_p), math.exp(result.value)
-        difference = "generate() reads a prompt in another way than the forward pass that is explained"
+        difference = "generate() reads the prompt differently from the explained forward pass"
         return [f"{difference}: it expects {likeliest!r}, and {result.label!r} with p = {p:.2g}, not {explained_p:.2g}"]
 
     def _check_padding(self, wrapper: ModelWrapper, rerun: _Rerun) -> list[str]:
@@ -194,7 +194,7 @@ class SideInputCheck:
             return []
         odds = f", its log-odds by {change[1]:.2g}" if change[0] <= TOLERANCE else ""
         guesses = "".join(f" ({note})" for note in stripped.notes if note.startswith(LOOKS))
-        return [f"{PADDED}without it the score moves by {change[0]:.2g}{odds}; explained as given{guesses}"]
+        return [f"{PADDED}without it the score changes by {change[0]:.2g}{odds}; explained as given{guesses}"]
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def padding_notes(wrapper: ModelWrapper, unpadded: EncodedExample, logits: Tenso
         return [UNASKED]
     change, size = (x.abs().nan_to_num(0.0, 0.0, 0.0).max() for x in (unpadded_logits - logits, logits))
     moved = float(change / size.clamp(min=1))
-    return [f"{PADDED}without it the logits move by {moved:.2g}"] if moved > TOLERANCE else []
+    return [f"{PADDED}without it the logits change by {moved:.2g}"] if moved > TOLERANCE else []
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def known() -> dict[str, Any]:
     """
     file = resources.files(__package__).joinpath(FILE)
     if not file.is_file():
-        raise InputError("a release without the results of a sweep", FILE, "report it")
+        raise InputError("an installation without its list of supported models", FILE, "report it")
     results: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return results
 

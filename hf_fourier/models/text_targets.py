@@ -137,7 +137,7 @@ class TargetedWrapper(TokenWrapper, ABC):
             ends = list(range(first + len(ids), len(content) + 1)) if ids else []
             ends = [end for end in ends if content[end - len(ids) : end] == ids]
             if ends:
-                note = f"the answer {answer!r} stands {len(ends)} times in the context: the first is explained"
+                note = f"the answer {answer!r} occurs {len(ends)} times in the context: the first is explained"
                 return AnswerSpan(ends[0] - len(ids), ends[0] - 1), (note,) if len(ends) > 1 else ()
         raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
 
@@ -151,22 +151,22 @@ class TargetedWrapper(TokenWrapper, ABC):
             text = text.text if isinstance(text, Continuation) else text
             tail = self._following(ids[example.content].tolist(), text)
             if not tail or (self.limit is not None and end + len(tail) > self.limit):
-                got = f"a continuation of {len(tail)} tokens behind {end}"
+                got = f"a continuation of {len(tail)} tokens after {end}"
                 raise TargetError(got, f"at least one, at most {self.limit} in all", "change the continuation")
             tails.append(tail)
             words += [(text, tail)] if isinstance(text, str) else []
         if len(tails) == 2 and tails[0] == tails[1]:
             raise TargetError("a contrast of a continuation with itself", "two different ones", "correct `target`")
         if not self._looks_back():
-            got = f"a continuation for {type(self.model).__name__}, in which a token sees those that follow it"
+            got = f"a continuation for {type(self.model).__name__}, whose attention is not causal"
             raise TargetError(got, "a causal language model", "load it with is_decoder=True, or ask for one next token")
         for name, tail in zip(CONTINUATIONS, tails, strict=False):
             inputs[name] = torch.tensor(tail, dtype=torch.long)
             self._check_ids(inputs[name])
         continued = replace(example, inputs=inputs, batch_group=self.batch_group(inputs))
         if len(tails) == 2 and len(tails[0]) != len(tails[1]):
-            note = f"the two have {len(tails[0])} and {len(tails[1])} tokens: of each the whole log p is taken"
-            continued = replace(continued, notes=(*continued.notes, f"{note}, which sinks with every token"))
+            note = f"the two have {len(tails[0])} and {len(tails[1])} tokens: each has its summed log p"
+            continued = replace(continued, notes=(*continued.notes, f"{note}, which falls with length"))
         return self._worded(continued, words) if words else continued
 
     def _check_ids(self, ids: Tensor) -> None:

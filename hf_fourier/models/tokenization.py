@@ -45,8 +45,8 @@ class TokenHead(Categorical):
         known = len(self.tokenizer) if hasattr(self.tokenizer, "__len__") else 0
         if known <= logits.shape[-1]:
             return ()
-        sizes = f"the tokenizer knows {known} tokens and the model {logits.shape[-1]}"
-        return (f"{sizes}: the model lacks the last ones, and if it is another model's, the names are wrong",)
+        sizes = f"the tokenizer has {known} tokens and the model {logits.shape[-1]}"
+        return (f"{sizes}: the model lacks the last ones; if the tokenizer is another model's, the names are wrong",)
 
     def _index(self, label: str) -> int:
         if self.tokenizer is None:
@@ -196,7 +196,7 @@ def respelt(tokenizer: Any, text: str, ids: Sequence[int]) -> tuple[str, ...]:
     same = "".join(own.split()) == "".join(text.split())
     if same and not (own.startswith(" ") and not text.startswith(" ")):  # many tokenizers do not read spaces
         return ()
-    return (f"the target {text!r} was taken as {own!r}: so the tokenizer spells it",)
+    return (f"the target {text!r} was taken as {own!r}, the tokenizer's spelling",)
 
 
 def spellings(tokenizer: Any, ids: Sequence[int]) -> tuple[int, ...]:

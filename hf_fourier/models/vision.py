@@ -225,7 +225,7 @@ class VisionWrapper(ModelWrapper):
             return NoView(
                 "no image processor says how pixels were normalised", "pass the image processor, or use keep()"
             )
-        strange = NoView("the image processor does more to colours than scale them", "use keep()")
+        strange = NoView("the image processor does more than scale colours", "use keep()")
         try:
             black, red, green, blue, grey = (self._of_colour(colour) for colour in _COLOURS)
         except InputError:

@@ -35,7 +35,7 @@ class ClassSummary:
         chance: What concentration is for as many random rankings.
         specificity: The fraction of the class's usual features that are usual for no other class; None likewise, or
             where there is one class only.
-        replacement: What stood in the place of deleted features, for `kept`.
+        replacement: What replaced deleted features, for `kept`.
     """
 
     method: str

@@ -97,7 +97,7 @@ class ExampleRecord:
 
     @property
     def in_place(self) -> str:
-        """What stood in the place of deleted features along the curve, in words; nothing for zero."""
+        """What replaced deleted features along the curve, in words; nothing for zero."""
         return "" if self.curve is None else IN_PLACE[self.curve.replacement]
 
     @property

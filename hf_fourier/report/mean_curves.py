@@ -30,7 +30,7 @@ class Average:
         low: The lower ends of their 95 % bootstrap intervals over examples; NaN for one example.
         high: The upper ends.
         examples: How many there are.
-        in_place: What stood in the place of deleted features, in words; nothing for zero.
+        in_place: What replaced deleted features, in words; nothing for zero.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Average:
 
     @property
     def name(self) -> str:
-        """The method, its domain and the number of examples, and what stood in the place of deleted features."""
+        """The method, its domain and the number of examples, and what replaced deleted features."""
         return f"{self.method} in {self.domain}{f', {self.in_place}' * bool(self.in_place)} (n = {self.examples})"
 
 

@@ -114,7 +114,7 @@ def colours(record: ExampleRecord, relevance: Relevance, above: str = "", below:
 
 
 def method_line(record: ExampleRecord) -> str:
-    """Model, method and domain, as far as they are known, and what stood in the place of deleted features."""
+    """Model, method and domain, as far as they are known, and what replaced deleted features."""
     model = record.provenance.get("model") or ""
     name = model.get("name") if isinstance(model, Mapping) else model
     parts = (name, record.provenance.get("method"), record.provenance.get("domain"), record.in_place)

@@ -74,7 +74,7 @@ class Curve:
     Attributes:
         points: All points, both modes.
         clean: The confidence (or, without one, the value) of the whole example.
-        replacement: What stood in the place of deleted features, one of `REPLACEMENTS`.
+        replacement: What replaced deleted features, one of `REPLACEMENTS`.
     """
 
     points: tuple[CurvePoint, ...]
@@ -236,14 +236,14 @@ def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float,
 
 
 def common_replacement(curves: Sequence[Curve]) -> str:
-    """What stood in the place of deleted features in all of these curves; "zero" for none.
+    """What replaced deleted features in all of these curves; "zero" for none.
 
     Raises:
-        InputError: If they differ: their means would be of two questions.
+        InputError: If they differ: their means would mix two measurements.
     """
     found = list(dict.fromkeys(curve.replacement for curve in curves))
     if len(found) > 1:
-        got = f"curves with {' and '.join(found)} in the place of deleted features"
+        got = f"curves with deleted features replaced by {' and '.join(found)}"
         raise InputError(got, "curves of one replacement", "keep them apart, or perturb again with overwrite=True")
     return found[0] if found else "zero"
 

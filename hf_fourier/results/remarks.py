@@ -18,13 +18,13 @@ ROUNDING = 1e-5
 #: Prefix of notes on a complete method whose scores miss their sum.
 INCOMPLETE = "not complete: "
 #: Prefix of notes on predictions that are no function of their input.
-MOVING = "the model's answer is no function of its input: "
+MOVING = "the model's answer is not a function of its input: "
 #: Prefix of notes on padding that counts.
 PADDED = "the padding is part of the answer: "
 #: Note where that could not be tested.
-UNASKED = "whether the padding moves the answer could not be asked: the model refuses the row without it"
+UNASKED = "whether the padding changes the answer could not be tested: the model rejects the row without it"
 #: Prefix of the note on inputs that bypass the signal.
-BYPASS_BEGINNING = "the model reads its token ids a second way, beside the embedding that is transformed: "
+BYPASS_BEGINNING = "the model reads its token ids in a second way, besides the embedding that is transformed: "
 #: Prefix of notes on dither.
 DITHERED = "dither: "
 #: What to do about a gradient or an output that is not finite.
@@ -48,14 +48,14 @@ NO_GRADIENT = (
 FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT_BEGINNING)
 #: Runs of positions that are named one by one.
 _RUNS = 3
-#: What stands in the place of deleted features along a perturbation curve, in words; nothing for zero.
+#: What replaces deleted features along a perturbation curve, in words; nothing for zero.
 IN_PLACE = {
     "zero": "",
-    "noise": "noise of their power in the place of deleted features",
-    "phase": "scrambled phases in the place of deleted features",
-    "band": "scrambled phases of the power around them in the place of deleted features",
-    "reference": "a reference in the place of deleted features",
-    "example": "another example in the place of deleted features",
+    "noise": "deleted features replaced by noise of their power",
+    "phase": "deleted features replaced by scrambled phases",
+    "band": "deleted features replaced by scrambled phases with the power around them",
+    "reference": "deleted features replaced by a reference",
+    "example": "deleted features replaced by another example's",
 }
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|\bnan\b|-?\binf\b")
 

@@ -67,9 +67,9 @@ def processor_identity(wrapper: ModelWrapper, temporary: bool = False) -> str:
 
 
 def _unnamed(what: str, error: Unreadable) -> InputError:
-    got = f"{what} that holds {error}, which cannot be read, and so not be known again"
+    got = f"{what} that holds {error}, which cannot be read and checked when a run resumes"
     do = "name both: FourierExplainer(model, preprocess, version='2026-01', …), and change the name when they change"
-    return InputError(got, "a name of it, for a run that can be resumed", do)
+    return InputError(got, "a name for it, so that a resumed run can check it", do)
 
 
 def digest_of(value: Any) -> str:

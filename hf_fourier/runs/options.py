@@ -59,7 +59,7 @@ class RunOptions:
             None for the method's own choice.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
             no curves.
-        replacement: What stands in the place of deleted features along the curves, as for `perturb`.
+        replacement: What replaces deleted features along the curves, as for `perturb`.
         store: How much of each result: "everything" (it can be perturbed again), "scores" (all features' scores,
             without the example), "genes" (of cells a number for each gene), "top" (the top features and the
             curves), or "auto": the first of these that fits the budget.

@@ -53,7 +53,7 @@ class Worker:
         grid: The fractions of the perturbation curves, or None.
         batch_size: Rows in a batch, at most; shrinks permanently where memory runs out.
         side_inputs: The checks of the model, whose notes every result gets.
-        replacement: What stands in the place of deleted features along the curves.
+        replacement: What replaces deleted features along the curves.
     """
 
     explainer: Engine

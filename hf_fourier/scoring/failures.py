@@ -168,7 +168,7 @@ def _ids(failure: Failure, match: re.Match[str]) -> Advice:
         entries = None
     if "device-side assert" in failure.message:
         do = "run it once with device='cpu', which says which; in this process CUDA takes no more calls"
-        return "numbers that its tables have (ids, types, positions)", do
+        return "ids, types and positions within its embedding tables", do
     for name in ("input_ids", "decoder_input_ids"):
         largest = failure.largest(name)
         if largest is not None and entries is not None and largest >= entries:
@@ -240,7 +240,7 @@ def _weights(model: torch.nn.Module | None) -> Iterator[Tensor]:
 def _shapes(failure: Failure, match: re.Match[str]) -> Advice:
     found = {name: getattr(failure.config, name, None) for name in _SIZES}
     sizes = [f"{name} {value}" for name, value in found.items() if isinstance(value, (int, tuple, list))]
-    expected = f"sizes that it was made for ({', '.join(sizes)})" if sizes else "sizes that it was made for"
+    expected = f"the sizes of the model ({', '.join(sizes)})" if sizes else "sizes that it was made for"
     return expected, "pass what the model's own processor makes of an example, its sizes unchanged"
 
 

@@ -93,7 +93,7 @@ def _donors(result: Attribution) -> dict[str, Any] | None:
 
 
 def _refuse_other_curves(results: Sequence[Attribution], replacement: str, donors: dict[str, Any] | None) -> None:
-    """Refuse results whose curve has something else in the place of deleted features.
+    """Refuse results whose curve has another replacement.
 
     Raises:
         InputError: If there is one.
@@ -105,7 +105,7 @@ def _refuse_other_curves(results: Sequence[Attribution], replacement: str, donor
         if known == wanted and donors != _donors(result):
             known, wanted = "features of other donors", "those of these donors"
         if known != wanted:
-            got = f"a result whose curve has {known} in the place of deleted features"
+            got = f"a result whose curve replaces deleted features by {known}"
             do = "pass overwrite=True to replace it, or explain the example again"
             raise InputError(got, f"one with {wanted}, or without a curve", do)
 
@@ -173,7 +173,7 @@ def _store(result: Attribution, mode: Mode, fraction: float, mask: Tensor) -> No
 def _record(result: Attribution, points: Curve, cost: int, donors: dict[str, Any] | None) -> None:
     """Merge points into a result's curve and add what they cost, in model rows.
 
-    A curve with something else in the place of deleted features is dropped, with its masks.
+    A curve with another replacement is dropped, with its masks.
 
     Args:
         result: The result.

@@ -24,7 +24,7 @@ _DISK = (
 )
 #: The network, the Hub's own state, and what went wrong in another process.
 _ELSEWHERE = (
-    r"(try again|try again later|look at the network and try again|fetch it again|report it)(; .*|\.\*)?",
+    r"(try again|try again later|check the network and try again|fetch it again|report it)(; .*|\.\*)?",
     r"correct that error",
 )
 #: What somebody else pushed or wrote by hand: a report that is none, a model's card.

@@ -201,7 +201,7 @@ CASES = [
         lambda: _held_back("Cups"),
     ),
     Case(
-        "where there are no accelerators make it Accelerator(cpu=True), or none at all",
+        "without accelerators use Accelerator(cpu=True), or no Accelerator",
         lambda: _launched("2"),
         lambda: _launched("1"),
     ),

@@ -168,7 +168,7 @@ CASES = [
     Case("correct `preprocess`", lambda: _own(preprocess=str), lambda: _own(preprocess=lambda x: x)),
     Case("correct `version`", lambda: _own(version=3), lambda: _own(version="3")),
     Case(
-        "pass preprocess=, a function that makes one of it",
+        "pass preprocess=, which converts it to one",
         lambda: FourierExplainer(net(), axes=SPACE).explain("0"),
         lambda: FourierExplainer(net(), axes=SPACE, preprocess=lambda i: PICTURES[int(i)]).explain("0"),
     ),
@@ -246,7 +246,7 @@ CASES = [
         lambda: FourierExplainer(*_of_transformers()),
     ),
     Case(
-        "pass outputs='logits', or 'sigmoid_probabilities' where each label is yes or no",
+        "pass outputs='logits', or 'sigmoid_probabilities' if the labels are independent",
         lambda: FourierExplainer(_sigmoid, axes="time", outputs="probabilities").explain(SERIES[0]),
         lambda: [
             FourierExplainer(_sigmoid, axes="time", outputs=outputs).explain(SERIES[0])
@@ -271,7 +271,7 @@ CASES = [
         lambda: _twin(_Held(None)),
     ),
     Case(
-        "leave out what is no part of it",
+        "remove what is not part of it",
         lambda: _twin(_Held(x for x in "generators are not copied")),
         lambda: _twin(_Held(None)),
     ),

@@ -89,7 +89,7 @@ def test_what_stands_in_the_place_of_deleted_features(run, text_model, explainer
     explainer.donors = texts
     expected = explainer.evaluate(texts, metrics=["dig"], replacement=name)
     assert found["replacement"] == name
-    assert any("in the place of deleted features" in note for note in found["notes"])
+    assert any("deleted features replaced by" in note for note in found["notes"])
     assert [row["mean"] for row in found["rows"]] == pytest.approx([row["mean"] for row in expected.table().rows()])
 
 

@@ -27,12 +27,12 @@ def test_a_picture_end_to_end(run, image_model, image, tmp_path):
 def test_what_stands_in_the_place_of_deleted_features(run, text_model, tmp_path):
     from hf_fourier import Attribution
 
-    for name, words in (("noise", "noise of their power"), ("example", "another example")):
+    for name, words in (("noise", "noise of their power"), ("example", "another example's")):
         done = run(
             "explain", text_model, "a good b", "a bad c", "--fraction", ".3", "--replacement", name, "--output", name
         )
         assert done.exit_code == 0, done.output
-        assert f"({words} in the place of deleted features):" in done.stdout
+        assert f"(deleted features replaced by {words}):" in done.stdout
         (one, other) = sorted((tmp_path / name).iterdir())
         assert Attribution.load(one).curve.replacement == Attribution.load(other).curve.replacement == name
     done = run("explain", "nowhere", "a good b", "--replacement", "phases")

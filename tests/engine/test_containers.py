@@ -107,7 +107,7 @@ def test_runs_read_them_in_the_same_order(explain: FourierExplainer, name: str, 
 
     given = CONTAINERS[name]()
     if name in ("generator", "map"):
-        with pytest.raises(InputError, match="read but once"):
+        with pytest.raises(InputError, match="read only once"):
             source_of(given)
         given = CONTAINERS[name]
     assert [item.example for item in source_of(given).stream(0)] == TEXTS

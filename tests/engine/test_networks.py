@@ -462,7 +462,7 @@ def test_a_randomized_network_has_other_weights_everywhere_and_the_same_options(
     (one,) = [one for one in check.checks if one.name == "model randomization"]
     assert one.passed is False  # the magnitude reads no model
     function = FourierExplainer(lambda x: net(x), axes=SPACE, labels=list("abc"))
-    with pytest.raises(ModelError, match="drawn afresh"):
+    with pytest.raises(ModelError, match="initialised again"):
         randomize(function, results)
 
 

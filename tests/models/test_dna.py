@@ -145,7 +145,7 @@ def test_what_is_left_over_is_single_letters_and_said() -> None:
     assert list(result.names) == [*NAMES["nucleotide-transformer"], "A", "C"]
     assert result.bases()["place"][-1] == 26
     assert result.layout.with_role("frequency")[0].unit == "cycles/k-mer"
-    assert any("words of several lengths" in note for note in result.provenance["notes"])
+    assert any("tokens of several lengths" in note for note in result.provenance["notes"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,7 +157,7 @@ def test_ways_to_write_a_sequence(kind: str) -> None:
     small, rna = explain.explain(SEQUENCE.lower()), explain.explain(SEQUENCE.replace("T", "U"))
     laws.same(small, result)
     laws.same(rna, result)
-    assert small.provenance["notes"] == ["small letters were read as bases"]
+    assert small.provenance["notes"] == ["lowercase letters were read as bases"]
     assert rna.provenance["notes"] == ["U was read as T"]
     if kind == "dnabert":
         laws.same(explain.explain(" ".join(OVERLAPPING)), result)

@@ -43,7 +43,7 @@ def test_sounds_of_a_model_that_norms_over_time(name: str) -> None:
         bare = explain.explain({n: t[i : i + 1, :length] for n, t in batch.items()}, target=results[i].target)[0]
         assert told(bare) == []
         moved = abs(bare.value - results[i].value) / max(1, abs(results[i].value))
-        assert f"moves by {moved:.2g}" in note
+        assert f"changes by {moved:.2g}" in note
         assert torch.equal(bare.signal, results[i].signal)
     turned = explain.explain({n: t.flip(1) for n, t in batch.items()})
     assert [len(told(result)) for result in turned] == [0, 1, 1]
@@ -58,7 +58,7 @@ def test_sounds_that_are_padded_without_a_mask(name: str) -> None:
     for result, length in zip(results[1:], (2400, 3001), strict=True):
         (note,) = told(result)
         assert LOOKS in note
-        assert f"the last {4003 - length} of 4003 entries along time, which are all alike" in note
+        assert f"the last {4003 - length} of 4003 entries along time, which are equal" in note
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-layer", "wav2vec2-bert", "data2vec"])
@@ -177,7 +177,7 @@ def test_every_kind_is_asked(kind: type[Toy], task: str, batch: Any, config: dic
     assert told(counted[0]) == []
     (note,) = told(counted[1])
     assert LOOKS not in note
-    assert "without it the score moves by" in note
+    assert "without it the score changes by" in note
 
 
 def test_another_mask_than_attention_masks_is_taken_for_one() -> None:

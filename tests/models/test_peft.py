@@ -160,9 +160,9 @@ def test_what_is_refused(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPa
         (own / "adapter_config.json").write_text(json.dumps({**config, **entries}))
         return str(own)
 
-    refused(lambda: load(changed(base_model_name_or_path=None)), "does not say what model it is for")
+    refused(lambda: load(changed(base_model_name_or_path=None)), "does not name its base model")
     gone = str(base / "gone")
-    refused(lambda: load(changed(base_model_name_or_path=gone)), "for 'gone', which is not there", "write it there")
+    refused(lambda: load(changed(base_model_name_or_path=gone)), "for 'gone', which does not exist", "write it there")
     refused(lambda: load(changed(task_type="CAUSAL_LM")), "no weights for cls")
     refused(lambda: load(changed(peft_type="of tomorrow")), "'adapter'", "could not be loaded")
     (own / "adapter_config.json").write_text("{")
@@ -170,7 +170,7 @@ def test_what_is_refused(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPa
     changed(task_type=None, auto_mapping={"base_model_class": "BertModel"})
     refused(lambda: load(str(own)), "an adapter of a BertModel", "pass task=")
     changed(base_model_name_or_path="")
-    refused(lambda: load(str(own)), "does not say what model it is for")
+    refused(lambda: load(str(own)), "does not name its base model")
     changed()
     for labels in ({"id2label": ["a", "b"]}, {"num_labels": 3}):
         refused(lambda labels=labels: load(str(own), **labels), "'adapter', whose head has 4", "id2label=")

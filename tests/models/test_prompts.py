@@ -74,7 +74,7 @@ def test_ids_without_the_mark_that_begins_a_text_are_said() -> None:
     ids = torch.tensor([explain.processor(TEXT)["input_ids"][:-1]])
     (whole,), (bare,) = explain.explain({"input_ids": ids}), explain.explain({"input_ids": ids[:, 1:]})
     assert whole.provenance["notes"] == []
-    assert bare.provenance["notes"] == ["the ids do not begin with <s>, which the tokenizer sets in front of a text"]
+    assert bare.provenance["notes"] == ["the ids do not begin with <s>, which the tokenizer puts before a text"]
     assert bare.target == generated(explain, ids[0, 1:].tolist())[0]
 
 
@@ -187,7 +187,7 @@ def test_a_model_whose_generation_asks_otherwise_is_told_once_asked(stem: str) -
     prompts = [TEXT, *(tiny_tokenizers.text(i, i + 1, i + 2) for i in range(20, 44, 4))]  # one may happen to agree
     results = FourierExplainer(model, tiny_tokenizers.tokenizer("gpt"), task=GENERATE).explain(prompts)
     notes = [note for result in results for note in result.provenance["notes"]]
-    assert any(note.startswith("generate() reads a prompt in another way") for note in notes)
+    assert any(note.startswith("generate() reads the prompt differently") for note in notes)
     explain = explainer()
     first, second = explain.explain([TEXT, tiny_tokenizers.text(20, 21, 22)])
     assert first.provenance["notes"] == second.provenance["notes"] == []
@@ -242,7 +242,7 @@ class TestChats:
         assert (result.target, result.confidence) == (token, pytest.approx(float(p[token]), rel=1e-4))
         assert result.names == ("w10", "w11", "w12", "w13", "w14", "w15")  # what the template adds is no content
         assert result.layout.signal.segments == (3, 1, 2)
-        assert "chat template; what that adds is held constant" in result.provenance["notes"][0]
+        assert "chat template; the text that it adds is held constant" in result.provenance["notes"][0]
         laws.whole(result)
         for same in ({"messages": CHAT}, [CHAT], [{"messages": CHAT}]):
             again = explain.explain(same)

@@ -102,7 +102,7 @@ def test_ways_to_write_a_sequence(name: str) -> None:
         laws.same(explain.explain(text), result)
     small = explain.explain("evqlvesgg")
     laws.same(small, result)
-    assert small.provenance["notes"] == ["small letters were read as residues"]
+    assert small.provenance["notes"] == ["lowercase letters were read as residues"]
     strange = explain.explain("EVQ*J")
     unknown = explain.processor.unk_token
     assert strange.provenance["notes"] == [f"not in the vocabulary, read as {unknown}: '*', 'J'"]

@@ -73,7 +73,7 @@ def test_half_a_character_is_refused_and_the_advice_mends_it(task: str) -> None:
         FourierExplainer(tiny_models.build(task, "bert"), tiny_tokenizers.tokenizer("bert")),
         "w10 \ud83d w11",
     )
-    with pytest.raises(InputError, match="half a character at place 4") as caught:
+    with pytest.raises(InputError, match="half a character at position 4") as caught:
         explain.explain((broken, ["w12", "w13"]) if task == "multiple-choice" else broken)
     mended = eval(caught.value.hint.removeprefix("pass "), {"text": broken})
     assert mended == "w10 \ufffd w11"
@@ -162,7 +162,7 @@ def test_dna_likewise(tmp_path: Path) -> None:
     explain = test_dna.explainer("bases")
     result = explain.explain(f">chr1\n{test_dna.SEQUENCE[:12].lower()}\n{test_dna.SEQUENCE[12:]}\n")
     laws.same(result, explain.explain(test_dna.SEQUENCE))
-    assert result.provenance["notes"] == ["read from the record 'chr1'", "small letters were read as bases"]
+    assert result.provenance["notes"] == ["read from the record 'chr1'", "lowercase letters were read as bases"]
     (tmp_path / "one.fna").write_text(f">chr1\n{test_dna.SEQUENCE}\n")
     (one,) = explain.explain(tmp_path / "one.fna")
     laws.same(one, result)

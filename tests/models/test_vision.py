@@ -188,7 +188,7 @@ def test_a_processor_that_mixes_colours_is_not_undone_wrongly(model: torch.nn.Mo
         def __call__(self, images: Image.Image, return_tensors: str) -> Any:
             return inner(images=images.convert("L").convert("RGB"), return_tensors=return_tensors)
 
-    with pytest.raises(InputError, match="more to colours"):
+    with pytest.raises(InputError, match="more than scale colours"):
         FourierExplainer(model, Grey()).explain(RGB).render(0.5)
 
 

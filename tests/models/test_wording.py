@@ -209,7 +209,7 @@ class TestKinds:
         explain = FourierExplainer(tiny_models.build("question-answering", "bert"), tiny_tokenizers.tokenizer("bert"))
         twice = explain.explain(("w10", "w11 w12 w13 w11 w12"), "w11 w12")
         assert (twice.target, len(twice.provenance["notes"])) == ([1, 2], 1)
-        assert "stands 2 times" in twice.provenance["notes"][0]
+        assert "occurs 2 times" in twice.provenance["notes"][0]
         once = explain.explain(("w10", "w11 w12 w13 w11 w12"), "w12 w13")
         assert (once.target, once.provenance["notes"]) == ([2, 3], [])
 

@@ -195,7 +195,7 @@ def test_streams(tmp_path: Path, data: object) -> None:
 
 
 def test_an_iterator_that_is_read_but_once_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="read but once"):
+    with pytest.raises(InputError, match="read only once"):
         run(iter(texts()), tmp_path / "run")
 
 

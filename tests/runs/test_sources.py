@@ -60,7 +60,7 @@ def test_functions_that_return_iterators() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (iter(TEXTS), "read but once"),
+        (iter(TEXTS), "read only once"),
         ([], "without examples"),
         ({"text": TEXTS}, "one dict"),
         (b"bytes", "one bytes"),

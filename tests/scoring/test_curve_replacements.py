@@ -101,7 +101,7 @@ def test_a_curve_remembers_its_replacement_and_costs_what_zero_costs(pictures: A
         assert one.provenance["passes"] == other.provenance["passes"]
         assert one.curve.replacement == name
         assert (one.curve == other.curve) == (name == "zero")
-        assert ("in the place of deleted features" in repr(one)) == (name != "zero")
+        assert ("deleted features replaced by" in repr(one)) == (name != "zero")
         assert f"replacement={name!r}" in repr(one.curve)
         again = Attribution.load(one.save(tmp_path / f"{one.key}"))
         assert again.curve == one.curve
@@ -144,7 +144,7 @@ def test_another_replacement_is_refused_or_takes_the_curve_s_place(pictures: Any
     results = explained(explainer, examples)
     explainer.perturb(results, [0.1, 0.4])
     before = [result.curve for result in results]
-    with pytest.raises(InputError, match=r"whose curve has zero in the place of deleted features.*overwrite=True"):
+    with pytest.raises(InputError, match=r"whose curve replaces deleted features by zero.*overwrite=True"):
         explainer.perturb(results, [0.1], replacement="noise")
     assert [result.curve for result in results] == before
     explainer.perturb(results, [0.1], replacement="noise", overwrite=True)
@@ -210,7 +210,7 @@ def test_curves_of_different_replacements_are_not_averaged(pictures: Any) -> Non
     loud = explainer.perturb(explained(explainer, examples), [0.1, 0.4], replacement="noise")
     curves = [result.curve for result in (*zero, *loud)]
     for refuse in (common_replacement, common_fractions):
-        with pytest.raises(InputError, match="zero and noise in the place of deleted features"):
+        with pytest.raises(InputError, match="deleted features replaced by zero and noise"):
             refuse(curves)
     with pytest.raises(InputError, match="zero and noise"):
         curves[0].merged(curves[2])
@@ -224,7 +224,7 @@ def test_curves_of_different_replacements_are_not_averaged(pictures: Any) -> Non
     apart = averages(report.records, "keep", "confidence")
     assert [one.examples for one in apart] == [2, 2]
     assert apart[0].name == "magnitude in fourier (n = 2)"
-    assert apart[1].name == "magnitude in fourier, noise of their power in the place of deleted features (n = 2)"
+    assert apart[1].name == "magnitude in fourier, deleted features replaced by noise of their power (n = 2)"
     assert apart[0].means == averages(Report(zero).records, "keep", "confidence")[0].means
     assert {
         one.replacement: one.examples for one in summaries(report.records) if one.label == zero[0].label
@@ -242,11 +242,11 @@ def test_an_evaluation_asks_with_the_replacement_everywhere(tmp_path: Path) -> N
     found = explainer.evaluate(examples, "ffc", metrics=names, replacement="phase")
     plain = explainer.evaluate(examples, "ffc", metrics=names)
     assert found.replacement == "phase"
-    assert "scrambled phases in the place of deleted features" in str(found)
-    assert "scrambled phases in the place of deleted features" in found.table(["dig"]).notes
-    assert str(found).count("in the place of deleted features") == 1
+    assert "deleted features replaced by scrambled phases" in str(found)
+    assert "deleted features replaced by scrambled phases" in found.table(["dig"]).notes
+    assert str(found).count("deleted features replaced by") == 1
     assert plain.replacement == "zero"
-    assert "in the place of" not in str(plain)
+    assert "replaced by" not in str(plain)
     table = columns(explainer.perturb(explained(explainer, examples, "ffc"), DEFAULT_GRID, replacement="phase"))
     from hf_fourier.evaluation.metrics import METRICS
 

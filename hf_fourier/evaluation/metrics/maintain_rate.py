@@ -20,7 +20,7 @@ def maintain_rate(
     arXiv 2411.18343 (there by deleted fractions). Arguments as for `maintained`, for many examples and their groups.
 
     Raises:
-        InputError: If the curves differ in what stood in the place of deleted features, or lack the fraction.
+        InputError: If the curves differ in what replaced deleted features, or lack the fraction.
     """
     common_replacement(curves)
     return summarise([maintained(curve, fraction, least) for curve in curves], groups)

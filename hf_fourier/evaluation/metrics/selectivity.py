@@ -21,7 +21,7 @@ def selectivity_at(own: Curve, wrong: Sequence[Curve], fraction: float) -> float
         fraction: Kept fraction of the features, 0 to 1.
 
     Raises:
-        InputError: If a curve has no point at the fraction, or curves differ in what stood in the place of deleted
+        InputError: If a curve has no point at the fraction, or curves differ in what replaced deleted
             features.
     """
     common_replacement([own, *wrong])

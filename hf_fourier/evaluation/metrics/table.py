@@ -81,7 +81,7 @@ def columns(
     Raises:
         InputError: If a result has no curve, there is not one group, list of wrong results or mask of the truth for
             each, a mask has another shape or
-            other values, or the curves differ in what stood in the place of deleted features.
+            other values, or the curves differ in what replaced deleted features.
     """
     for name, given in (("groups", groups), ("wrong", wrong), ("truth", truth)):
         if given is not None and len(given) != len(attributions):

@@ -337,13 +337,13 @@ def _scaled(samples: np.ndarray, scale: tuple[str, float], example: Any) -> list
     (kind, full), peak = scale, float(np.abs(samples).max(initial=0.0))
     most = 1 if isinstance(example, tuple) or hasattr(example, "__array__") else MAX_AMPLITUDE
     if "float" not in kind:
-        note = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
+        note = f"{kind} samples were read as PCM with full scale {full:.0f}; they reach {peak:.3g} of it"
         return [] if kind == "int16" else [note]
     if peak <= most:
         return []
     if peak <= MAX_AMPLITUDE:
         return [f"{LOUD} {peak:.4g}, beyond the ±1 of real samples; they were taken as they are"]
-    do = "of PCM pass the whole numbers (int16), or divide by what full scale is"
+    do = "pass PCM as integers (int16), or divide by the full scale"
     return [f"{LOUD} {peak:.3g}, far beyond the ±1 of real samples; {do}"]
 
 

@@ -137,7 +137,7 @@ def _streamed(data: Any, is_example: IsExample) -> Source:
     """A source of anything that can be iterated again; earlier examples are skipped."""
     again = data if callable(data) else data.__iter__ if hasattr(data, "__iter__") else None
     if again is None or (isinstance(data, Iterator)):
-        got = f"a {type(data).__name__}" + (", which can be read but once" if again else "")
+        got = f"a {type(data).__name__}" + (", which can be read only once" if again else "")
         expected = "a list, a data set, a folder, a Hub id, or a function that returns an iterator"
         raise InputError(
             got, expected, "pass the function itself, not what it returns" if again else "pass one of them"

@@ -55,7 +55,7 @@ def whole(text: Any) -> str:
         raise _no_str(text, "text")
     surrogate = None if text.isascii() else _SURROGATE.search(text)
     if surrogate is not None:
-        got = f"a text with half a character at place {surrogate.start()} ({surrogate[0]!a}, a surrogate alone)"
+        got = f"a text with half a character at position {surrogate.start()} ({surrogate[0]!a}, a lone surrogate)"
         do = "pass text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
         raise InputError(got, "whole Unicode characters", do)
     return text

@@ -116,7 +116,9 @@ def _curves(axes: Axes, results: Mapping[str, Attribution]) -> None:
             drawn_any = True
     if not drawn_any:
         axes.text(0.5, 0.5, "not perturbed", ha="center", transform=axes.transAxes)
-    in_place = list(dict.fromkeys(record.in_place or "zero in their place" for record in records.values()))
-    words = "" if in_place in ([], ["zero in their place"]) else f"\n({'; '.join(in_place)})"
+    in_place = list(
+        dict.fromkeys(record.in_place or "deleted features replaced by zero" for record in records.values())
+    )
+    words = "" if in_place in ([], ["deleted features replaced by zero"]) else f"\n({'; '.join(in_place)})"
     panels.title(axes, f"The top features alone{words}")
     panels.label_axis(axes, "x", "% of features kept")

@@ -32,7 +32,7 @@ def hub_error(what: str, reading: bool = False) -> Iterator[None]:
                 raise found from error
         if isinstance(error, (OSError, RuntimeError)):  # what an uploader that is no Python package raises
             got = f"{type(error).__name__} ({_line(error)}) when asked to {what}"
-            raise HubError(got, "the Hub to take it", f"try again{whole}") from error
+            raise HubError(got, "the Hub to accept it", f"try again{whole}") from error
         raise
 
 
@@ -58,14 +58,14 @@ def _translated(error: BaseException, what: str, whole: str) -> HubError | None:
     if isinstance(error, OfflineModeIsEnabled):
         return HubError(f"HF_HUB_OFFLINE=1 when asked to {what}", "to be online", f"unset it and try again{whole}")
     if isinstance(error, LocalTokenNotFoundError):
-        return HubError("no token", "one that may do this", f"run `hf auth login` or set HF_TOKEN{whole}")
+        return HubError("no token", "one with this permission", f"run `hf auth login` or set HF_TOKEN{whole}")
     if isinstance(error, HfHubHTTPError):
         missing = isinstance(error, RepositoryNotFoundError)
         return _answered(error, what, whole, missing, isinstance(error, RevisionNotFoundError))
     root = type(error).__module__.partition(".")[0]
     if root in _TRANSPORT or isinstance(error, (ConnectionError, TimeoutError)):
         got = f"no answer from the Hub ({type(error).__name__}) when asked to {what}"
-        return HubError(got, "a connection to it", f"look at the network and try again{whole and _begun(whole)}")
+        return HubError(got, "a connection to it", f"check the network and try again{whole and _begun(whole)}")
     if isinstance(error, ValueError) and "metadata" in str(error):
         return HubError(f"a card that the Hub refuses ({_line(error)})", "valid metadata", f"report it{whole}")
     return None
@@ -88,7 +88,7 @@ def _answered(error: BaseException, what: str, whole: str, missing: bool, no_rev
     if status in (409, 412):
         got = f"a repository that somebody else changed meanwhile ({status}) when asked to {what}"
         return HubError(got, "the one that was read", f"try again{whole}")
-    return HubError(f"{_line(error)} when asked to {what}", "the Hub to take it", f"try again later{whole}")
+    return HubError(f"{_line(error)} when asked to {what}", "the Hub to accept it", f"try again later{whole}")
 
 
 def _begun(whole: str) -> str:

@@ -102,7 +102,7 @@ class AnswerSpanHead(Categorical):
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 2"]:
         """The first and the last token of each answer."""
         if bool((logits.isfinite().sum(-1) < 2).any()):
-            got = "an answer in a context of one token, which is sure whatever it is"
+            got = "an answer in a context of one token, whose probability is always 1"
             raise TargetError(got, "at least two tokens to choose from", "pass a longer context")
         predicted = _best_span(logits)
         for row, target in enumerate(targets):
@@ -183,7 +183,7 @@ class Transcript(Head):
         for other in (text.upper(), text.lower()):
             if unknown not in self.tokenizer(other, add_special_tokens=False)["input_ids"]:
                 raise TargetError(
-                    f"the transcript {text!r}, whose letters the tokenizer does not know",
+                    f"the transcript {text!r}, with letters that the tokenizer does not know",
                     "letters of its vocabulary",
                     f"write it as {other!r}",
                 )
@@ -272,7 +272,7 @@ class Similarity(Head):
         resolved = []
         for row, target in zip(logits, targets, strict=True):
             if not isinstance(target, Direction):
-                got = f"target {target!r} for an embedding, which says nothing by itself"
+                got = f"target {target!r} for an embedding, which has no label"
                 raise TargetError(got, "Direction(vector)", "pass Direction(explainer.predict(another).logits)")
             vector = tensor_of(target.vector).to(row).reshape(-1)
             if vector.shape != row.shape or not bool(vector.isfinite().all() and vector.any()):
