@@ -1,4 +1,4 @@
-"""How far a ranking follows the model: against a randomized model, and against the magnitude that asks no model.
+"""How far a ranking follows the model: against a randomized model, and against the magnitude without a model.
 
 The randomized model has the same config and fresh weights (for networks with batch norm: Kaiming weights, and
 statistics from the same pictures, since default random weights underflow). It explains the class that the trained model

@@ -3,7 +3,7 @@
     .venv/bin/python recipes/compare_methods.py
 
 Yours: change MODEL (--model), EXAMPLES and METHODS. About four minutes on two cores.
-Read the gaps to `magnitude`, which asks no model, and selectivity: own decisions kept minus wrong labels reached.
+Read the gaps to `magnitude`, which uses no model, and selectivity: own decisions kept minus wrong labels reached.
 The same with other libraries beside it is `python -m benchmarks compare`.
 """
 

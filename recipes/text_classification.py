@@ -21,7 +21,7 @@ results = list(explainer.explain_dataset(TEXTS, given.run, **how))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 print(results[0].input_relevance().top(8))  # what speaks for or against the answer, word by word
 
-# Does the ranking add anything to one that asks no model, and does it reach wrong labels too?
+# Does the ranking add anything to one that does not use the model, and does it reach wrong labels too?
 METHODS = ["tracking"] if given.small else ["tracking", "ffc"]
 metrics = ["maintain_rate", "selectivity"]
 evaluation = explainer.evaluate(TEXTS, methods=METHODS, metrics=metrics)

@@ -105,7 +105,7 @@ def demo(
 
 @command(app)
 def evaluate(request: EvaluateRequest) -> None:
-    """Compare methods with each other and with controls on all INPUTs. Print means and gaps to the magnitude."""
+    """Compare methods with each other and with the controls on all INPUTs. Print means and the gap to `magnitude`."""
     from hf_fourier.cli.evaluate import run_evaluate
 
     run_evaluate(request)

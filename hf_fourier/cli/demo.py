@@ -247,7 +247,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     console.print(curve_table(found.results))
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
     for method, least in least_kept(found.results).items():
-        control = " (a control: it ranks without looking at the model)" if is_control(method) else ""
+        control = " (a control: it ranks without using the model)" if is_control(method) else ""
         words = f"from the top {100 * least:g} % on" if least is not None else _not_kept(found.results[method])
         print_line(console, f"{method}{control} {kept} {words}")
     for method, result in found.results.items():

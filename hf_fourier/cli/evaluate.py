@@ -112,7 +112,7 @@ def show_evaluation(evaluation: Evaluation, seed: int = 0) -> None:
     console = result_console()
     groups = len(set(evaluation.groups))
     head = f"{evaluation.model}: {len(evaluation.groups)} examples ({groups} group{'s' * (groups != 1)})"
-    print_line(console, head + ("" if groups >= _enough() else ", anecdotal: fewer than 30 groups claim nothing"))
+    print_line(console, head + ("" if groups >= _enough() else ", anecdotal: fewer than 30 groups"))
     rows = list(evaluation.table(seed=seed).rows())
     for name, better in evaluation.better.items():
         cells = [

@@ -18,27 +18,27 @@ class GenesRequest:
     model: Model
     cells: Annotated[
         Path,
-        typer.Argument(help="A table of cells: .h5ad, .loom, .zarr, Cell Ranger's; or a .dataset.", show_default=False),
+        typer.Argument(help="Cells: .h5ad, .loom, .zarr, Cell Ranger output, or .dataset.", show_default=False),
     ]
-    output: Annotated[Path, typer.Option(help="The folder of the tables.")]
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")]
     by: Annotated[
-        str, typer.Option(help="contributions, deletion, mask, or a method; see docs/genes.md for what each answers.")
+        str, typer.Option(help="The score: contributions, deletion, mask, or a method; see docs/genes.md.")
     ] = "contributions"
     target: TargetText = None
-    groupby: Annotated[str | None, typer.Option(help="A column of obs: groups that are tested, or states.")] = None
+    groupby: Annotated[str | None, typer.Option(help="Column of obs with groups to compare, or states.")] = None
     fraction: Annotated[
-        str | None, typer.Option(help="Fractions of genes to keep and to delete, such as .04,.1; none by default.")
+        str | None, typer.Option(help="Fractions of genes to keep and to delete, such as .04,.1. By default none.")
     ] = None
-    check: Annotated[int, typer.Option(help="Genes of each cell that are deleted alone besides.", min=0)] = 5
+    check: Annotated[int, typer.Option(help="Top genes of each cell that are also deleted one at a time.", min=0)] = 5
     perturb: Annotated[
-        str | None, typer.Option(help="In place of scores: delete or overexpress, and measure how cells shift.")
+        str | None, typer.Option(help="Measure how cells shift instead of scoring genes: delete or overexpress.")
     ] = None
     gene: Annotated[
         list[str] | None,
-        typer.Option(help="A gene to perturb, A+B for two together; more than once for several.", show_default="all"),
+        typer.Option(help="A gene to perturb, or A+B for a combination. Repeat it for several.", show_default="all"),
     ] = None
     states: Annotated[
-        str | None, typer.Option(help="START,GOAL of --groupby, and alternatives behind: shifts towards the goal.")
+        str | None, typer.Option(help="START,GOAL[,OTHER…]: values of --groupby, to measure shifts towards GOAL.")
     ] = None
     seed: Seed = 0
     batch_size: Rows = "auto"

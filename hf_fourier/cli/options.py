@@ -36,8 +36,8 @@ DataSet = Annotated[
 TargetText = Annotated[
     str | None,
     typer.Option(
-        help="A label or class index; or at:3, at:Paris=LOC, span:4-6, 'continuation: Paris', "
-        "'contrast: Paris| London', direction:vector.npy@0.5, region:mask.npy.",
+        help="A label or class index; or a target of a head (docs/targets.md): at:POSITION[=LABEL], span:FIRST-LAST, "
+        "'continuation: TEXT', 'contrast: TEXT| OTHER', direction:VECTOR.npy[@COSINE], region:MASK.npy.",
         show_default="the predicted class",
     ),
 ]
@@ -62,7 +62,7 @@ Split = Annotated[str | None, typer.Option(help="The split of the data set, if i
 Contributions = Annotated[
     int | None,
     typer.Option(
-        help="Points on the path from each reference for signed contributions to the answer, such as 4; 0 for none.",
+        help="Steps of the integration path from each reference, for signed contributions to the answer; 0 for none.",
         show_default="set by the method",
         min=0,
     ),
@@ -71,7 +71,7 @@ Replacement = Annotated[
     str,
     typer.Option(
         help="What replaces deleted features in perturbation curves: zero; noise of the same power; phase (scrambled); "
-        "reference, such as silence; example (another input).",
+        "reference (silence, a flat picture, masked words); example (another input).",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
@@ -80,7 +80,7 @@ Pair = Annotated[bool, typer.Option("--pair", help="Read the texts as pairs (on 
 Cells = Annotated[
     str | None,
     typer.Option(
-        help="Which cells of a file to read: names or numbers separated by commas, 0:20, or all.",
+        help="Cells of a file to read: names or numbers separated by commas, a range such as 0:20, or all.",
         show_default="the first 8",
     ),
 ]
@@ -93,14 +93,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 class LoadOptions:
     """Options of `FourierExplainer.from_pretrained`, by its names."""
 
-    task: Annotated[str | None, typer.Option(help="The head, by its pipeline name; by default the checkpoint's.")] = (
-        None
-    )
+    task: Annotated[
+        str | None,
+        typer.Option(help="The head, by its pipeline name such as text-classification; by default the checkpoint's."),
+    ] = None
     subfolder: Annotated[str | None, typer.Option(help="Subfolder of MODEL with the checkpoint.")] = None
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of MODEL.")] = None
     signal: Annotated[
         str | None,
-        typer.Option(help="waveform: explain a log-mel model at the samples of the waveform, in Hz."),
+        typer.Option(help="waveform: explain a model on log-mel spectrograms at the waveform, with frequencies in Hz."),
     ] = None
     dither: Annotated[
         float,
@@ -193,14 +194,14 @@ class SpectrumRequest:
     by: Annotated[str | None, typer.Option(help="Group examples by a column, by folder, or by prediction.")] = None
     labels: Annotated[
         str | None,
-        typer.Option(help="Where the true classes are: a column, or folder.", show_default="--by, if it names classes"),
+        typer.Option(help="The true classes: a column, or folder.", show_default="--by, if it names classes"),
     ] = None
     clusters: Annotated[
-        str | None, typer.Option(help="A column that names dependent examples, such as a speaker or a patient.")
+        str | None, typer.Option(help="A column that marks dependent examples, such as the speaker or patient.")
     ] = None
     column: Column = None
     split: Split = None
-    method: Annotated[str, typer.Option(help="The method with settings, such as filters:replacement=noise.")] = (
+    method: Annotated[str, typer.Option(help="The method with parameters, such as filters:replacement=noise.")] = (
         "filters"
     )
     domain: Annotated[str | None, typer.Option(help="A domain with its own bands, such as wavelet:bands=level.")] = None
@@ -229,11 +230,12 @@ class RunRequest:
     ] = None
     replacement: Replacement = "zero"
     store: Annotated[
-        str, typer.Option(help="everything, scores, genes (of cells), top, or auto: what --budget allows.")
+        str,
+        typer.Option(help="What to store: everything, scores, genes (cells only), top, or auto (as --budget allows)."),
     ] = "auto"
     budget: Annotated[str, typer.Option(help="Largest size of the results on disk.")] = "20GB"
     chunk: Annotated[
-        int | None, typer.Option(help="Examples in a chunk, the most that a stop can lose.", show_default="by size")
+        int | None, typer.Option(help="Examples per chunk; an interruption loses one chunk.", show_default="by size")
     ] = None
     seed: Seed = 0
     batch_size: Rows = "auto"
@@ -275,7 +277,7 @@ class EvaluateRequest(SanityRequest):
         list[str] | None,
         typer.Option(
             "--metric",
-            help="A metric: dig, selectivity, maintain_rate, … Repeat it for several.",
+            help="A metric, such as dig, selectivity or maintain_rate. Repeat it for several.",
             show_default="set by the head",
         ),
     ] = None

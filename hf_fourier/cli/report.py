@@ -39,7 +39,8 @@ def write_report(request: ReportRequest) -> None:
     print_line(console, f"{report.title}: {len(report)} examples, {inputs} inputs{over}")
     if not include_inputs:
         print_line(
-            console, "nothing in it shows or gives back the inputs; --include-inputs shows them, to look at here"
+            console,
+            "the report does not show the inputs, and they cannot be reconstructed; --include-inputs shows them",
         )
     print_line(console, f"tables: {where / 'data'}")
     print_line(console, f"page: {where / 'index.html'}", style="bold")

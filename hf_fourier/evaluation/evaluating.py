@@ -247,7 +247,7 @@ class Evaluating(Engine):
         return heat_map(self, data, labels, clusters, Waves(level, size, highest, phases), seed, batch_size, progress)
 
     def words(self, texts: Any, target: Target = None, *, seed: int = 0, batch_size: BatchSize = "auto") -> Any:
-        """Explain texts by words: contributions, the confidence without each word, and the slow theme and single words.
+        """Explain texts by words: contributions, the confidence without each word, and low and high frequencies.
 
         Takes one forward pass per word (its tokens masked, or padded) and two more, beside `explain(contributions=4)`.
 

@@ -135,11 +135,11 @@ class SanityChecks:
             reason = f"the head {self.evaluator.head!r} has no other labels"
             return [Check(name, None, _CALLABLE if self.callable else reason) for name in names]
         if not self.method.follows_label:
-            reason = "the method follows no label: its ranking is the same for all of them"
+            reason = "the ranking of this method does not depend on the label"
             return [Check(names[0], None, reason), self._wrong_label_control(names[1])]
         others = self.explainer.re_explain(self.attributions, wrong_labels, batch_size=self.batch_size)
         binary = len(self.explainer.wrapper.head().labels) == 2
-        hint = ", and of two classes a method without a sign ranks both alike" if binary else ""
+        hint = ", and with two classes a method without signs ranks both alike" if binary else ""
         dependence = self._dependence(names[0], others, "for a wrong label", "the label", hint)
         return [dependence, self._wrong_label_control(names[1])]
 
@@ -147,7 +147,7 @@ class SanityChecks:
         """The relative difference of the scores' sum from the sum that the method promises."""
         name, needed = "completeness", f"median at most {MAX_COMPLETENESS_ERROR:g}"
         if "complete" not in self.method.properties:
-            return Check(name, None, "the method promises no sum")
+            return Check(name, None, "the scores of this method have no defined sum")
         pairs = [
             (result.completeness_error, float(result.scores.double().sum()))
             for result in self.attributions
@@ -158,8 +158,8 @@ class SanityChecks:
             return Check(name, False, "the difference to explain is 0 everywhere", "relative error", needed=needed)
         summary = summarise(errors, None, self.seed)
         words = (
-            f"the scores miss the difference they explain by {summary.median:.1%} of it in the median, "
-            f"{max(errors):.1%} at most; needed: a median of at most {MAX_COMPLETENESS_ERROR:.0%}"
+            f"the sum of the scores differs from its target by {summary.median:.1%} in the median and by at most "
+            f"{max(errors):.1%}; required: a median of at most {MAX_COMPLETENESS_ERROR:.0%}"
         )
         ends = summary.median_interval
         return Check(
@@ -189,8 +189,8 @@ class SanityChecks:
         dtypes = {p.dtype for p in self.explainer.model.parameters() if p.is_floating_point()}
         limit = HALF_BATCH if dtypes & {torch.float16, torch.bfloat16} else BATCH
         words = (
-            f"alone and in a batch the scores differ by {max(changes):.1e} of their size at most, and the top 4 % "
-            f"share {min(tops):.3f} at least; needed: a change of at most {limit:g}"
+            f"scores alone and in a batch differ by at most {max(changes):.1e} (relative), and their top 4 % overlap "
+            f"by at least {min(tops):.3f}; required: a difference of at most {limit:g}"
         )
         good, needed = max(changes) <= limit, f"at most {limit:g}"
         return Check(name, good, words, "relative change, largest", max(changes), needed=needed, examples=len(examples))
@@ -205,14 +205,14 @@ class SanityChecks:
         good = summary.interval[0] > MIN_SEED_OVERLAP
         words = (
             f"two seeds share {_with(summary.mean, summary.interval)} of the top 4 % "
-            f"(ρ = {rho:.2f} over all features); needed above {MIN_SEED_OVERLAP:g}"
+            f"(ρ = {rho:.2f} over all features); required: above {MIN_SEED_OVERLAP:g}"
         )
         return Check(
             name, good, words, "top shared by two seeds", summary.mean, summary.interval, needed, summary.examples
         )
 
     def gain_over_magnitude(self) -> list[Check]:
-        """Whether the method is better than the magnitude, which reads no model, example by example."""
+        """Whether the method is better than the magnitude ranking, which does not use the model, example by example."""
         if self.callable:
             return [Check("gain over magnitude", None, _CALLABLE)]
         checks = []
@@ -224,7 +224,8 @@ class SanityChecks:
             verdict = "better than" if good else "worse than" if ends[1] < 0 else "not shown to be better than"
             if row["method"] == "magnitude":
                 verdict = "the same as"
-            words = f"{verdict} the magnitude ranking, which reads no model: {row['mean']:.3f}, by {_with(gain, ends)}"
+            other = "the magnitude ranking, which does not use the model"
+            words = f"{verdict} {other}: {row['mean']:.3f}, by {_with(gain, ends)}"
             needed = "low end above 0"
             checks.append(
                 Check(f"gain over magnitude: {name}", good, words, f"{name}, gain", gain, ends, needed, row["n"])
@@ -244,7 +245,7 @@ class SanityChecks:
         words = (
             f"the top keeps the prediction {'' if good else 'hardly '}more often than it reaches wrong labels (at 4 % "
             f"it reaches {reached['mean']:.2f} of them): selectivity {_with(value, ends)}, above that of a random "
-            f"order by {gain}; needed: both above 0"
+            f"order by {gain}; required: both above 0"
         )
         return Check(name, good, words, quantity, value, ends, "low end above 0, and above random's", row["n"])
 
@@ -254,7 +255,7 @@ class SanityChecks:
         The effect is `(repeat − shared) / (repeat − chance)`, from 0 (the method's own repetition differs as much) to 1
         (as much is shared as by chance).
         """
-        needed, quantity = f"low end above {MIN_DEPENDENCE:g}", f"part of the top that goes with {of}"
+        needed, quantity = f"low end above {MIN_DEPENDENCE:g}", f"part of the top that depends on {of}"
         flat = [_flat(result) for result in self.attributions]
         if all(flat):
             words = "all features of all examples have the same score: nothing is ranked"
@@ -266,19 +267,19 @@ class SanityChecks:
         chance = _mean([float(self.attributions[i].mask(TOP).double().mean()) for i in known])
         room = _mean([self.seed_overlaps[i] for i in known]) - chance
         rho = _mean([_rho(self.attributions[i], others[i]) for i in known])
-        text = f"{when}, {_mean(shared):.2f} of the top 4 % are the same (ρ = {rho:.2f}; by chance {chance:.2f}"
-        text += f", by another seed {room + chance:.2f})" if self.seeded else ")"
+        text = f"{when}, {_mean(shared):.2f} of the top 4 % are the same (ρ = {rho:.2f}; chance {chance:.2f}"
+        text += f", another seed {room + chance:.2f})" if self.seeded else ")"
         if room < MIN_DEPENDENCE:
-            words = f"the top hardly repeats itself by another seed ({room + chance:.2f}): nothing can go with {of}"
+            words = f"another seed gives another top ({room + chance:.2f} shared): dependence on {of} is untestable"
             return Check(name, False, words, quantity, needed=needed, examples=len(known))
         effects = [(self.seed_overlaps[i] - overlap) / room for i, overlap in zip(known, shared, strict=True)]
         summary = summarise(effects, [self.groups[i] for i in known], self.seed)
         good = summary.interval[0] > MIN_DEPENDENCE
         near = _mean([top_overlap(self.attributions[i], self._magnitude[i], TOP) for i in known])
         effect = _with(summary.mean, summary.interval)
-        words = f"{text}: {effect} of the top goes with {of}, needed above {MIN_DEPENDENCE:g}"
+        words = f"{text}: {effect} of the top depends on {of}; required: above {MIN_DEPENDENCE:g}"
         if not good:
-            words += f"; {near:.2f} of the top are the magnitude's{hint}"
+            words += f"; {near:.2f} of the top is also in the magnitude's top{hint}"
         if len(known) < len(others):
             words += f"; {len(others) - len(known)} examples without a ranking left out"
         return Check(name, good, words, quantity, summary.mean, summary.interval, needed, summary.examples)

@@ -73,7 +73,7 @@ class PhaseGradient(PolarGradient):
     `extras["phase_share"]`, shape `(K,)`, and `extras["mean_phase_share"]` are those of `PolarGradients`.
     """
 
-    reference: ClassVar[str] = "ours: what braindecode's compute_amplitude_gradients leaves out, in any complex domain"
+    reference: ClassVar[str] = "ours; the counterpart of braindecode's compute_amplitude_gradients"
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The sizes of the phase derivatives.

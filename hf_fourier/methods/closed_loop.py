@@ -22,7 +22,7 @@ from hf_fourier.typing import Bool, Float, Tensor
 @METHODS.register("closed_loop")
 @dataclass(frozen=True)
 class ClosedLoop(Method):
-    """FFC whose gradient is taken where the least important features are deleted already.
+    """FFC with its gradient taken after the least important features have been deleted.
 
     FFC takes its gradient at the clean example, where nothing has been deleted yet. Here the top fraction r of the
     present ranking is kept, the gradient taken there, its unit direction u added to the sum, and the features ranked
@@ -39,7 +39,7 @@ class ClosedLoop(Method):
     kappa: float | None = None
     lam: float = 1.0
 
-    reference: ClassVar[str] = "ours; in no paper"
+    reference: ClassVar[str] = "ours, unpublished"
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "long": {"keeps": (0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)}
     }

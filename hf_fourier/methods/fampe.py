@@ -19,7 +19,7 @@ from hf_fourier.typing import Float, Tensor
 @METHODS.register("fampe")
 @dataclass(frozen=True)
 class FAMPE(Exploration):
-    """FAMPE (arXiv 2510.03245), in a definition of ours: the paper's formula was not available.
+    """FAMPE (arXiv 2510.03245), as defined here; the paper's formula was not available.
 
     The low band of an example are the frequencies up to its cutoff, the smallest radius (in cycles per sample) that
     holds a fraction `tau` of its power without the constant; the constant itself is low. With F the Fourier

@@ -29,7 +29,7 @@ MEASURES = ("value", "confidence", "agreement", "predicted_class")
 @METHODS.register("filters")
 @dataclass(frozen=True)
 class Filters(SubsetMethod):
-    """Ask the model about an example through filters with the edges of the bands.
+    """Run the model on low-pass, high-pass, band-pass and band-stop filtered copies, and with noise in each band.
 
     The score of a band is its Shapley value, estimated from few permutations, which is unbiased: it is the mean over a
     data set that is exact enough. `extras`, per example:

@@ -30,7 +30,7 @@ MIN_DISTANCE = 1e-7
 class Saliency(Method):
     """Rank by `|G_k|`, the magnitude of the gradient with respect to each coefficient."""
 
-    reference: ClassVar[str] = "Simonyan et al. 2013 (arXiv 1312.6034), lifted to any domain"
+    reference: ClassVar[str] = "Simonyan et al. 2013 (arXiv 1312.6034), in any domain"
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -48,7 +48,7 @@ class Saliency(Method):
 class GradientInput(Method):
     """Rank by `<G, F>_k`, the first-order effect of deleting a feature; the scores sum to `<g, x>`."""
 
-    reference: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), lifted to any domain"
+    reference: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), in any domain"
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class IntegratedGradients(Method):
     path: str = "uniform"
     baseline: str | None = None
 
-    reference: ClassVar[str] = "Sundararajan et al. 2017 (arXiv 1703.01365), lifted to any domain"
+    reference: ClassVar[str] = "Sundararajan et al. 2017 (arXiv 1703.01365), in any domain"
 
     def __post_init__(self) -> None:
         if self.path not in ("uniform", "geometric"):
@@ -171,7 +171,7 @@ class SmoothGrad(Method):
     samples: int = 25
     spread: float | None = None
 
-    reference: ClassVar[str] = "Smilkov et al. 2017 (arXiv 1706.03825), lifted to any domain"
+    reference: ClassVar[str] = "Smilkov et al. 2017 (arXiv 1706.03825), in any domain"
 
     def __post_init__(self) -> None:
         if not isinstance(self.samples, int) or self.samples < 1:

@@ -22,7 +22,7 @@ MODES = ("deleted", "alone", "both")
 @METHODS.register("occlusion", aliases=("ablation", "feature_ablation"))
 @dataclass(frozen=True)
 class Occlusion(SubsetMethod):
-    """Delete one feature at a time and ask the model again.
+    """Delete one feature at a time and run the model again.
 
     With s the score, x the example and ∅ what is left when every feature is replaced,
 

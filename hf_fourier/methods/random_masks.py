@@ -31,7 +31,7 @@ MASKS_EACH = 4
 @METHODS.register("random_masks", aliases=("rise", "freq_rise"))
 @dataclass(frozen=True)
 class RandomMasks(SubsetMethod):
-    """Delete random features many times, and fit how much each one's presence is worth.
+    """Delete random subsets of features, and regress the score on which features are present.
 
     Masks m keep each feature with probability p, in turn .1, .3, .5 and .7, each mask with its complement. Least
     squares fit

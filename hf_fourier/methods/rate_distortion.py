@@ -34,7 +34,7 @@ STEP = 0.1
 @METHODS.register("rate_distortion", aliases=("rde", "cartoonx", "waveletx", "shearletx"))
 @dataclass(frozen=True)
 class RateDistortion(Method):
-    """Fit a soft mask that keeps the probability while it keeps little, at rising prices of what it keeps.
+    """Fit soft masks that preserve the probability with few features, at increasing sparsity penalties.
 
     Of masks m from 0 to 1, one entry a feature, with d = s(x(m, v)) - s(x) and r_k the feature's share of all bins,
 

@@ -20,7 +20,7 @@ from hf_fourier.typing import Float, Tensor
 @METHODS.register("response")
 @dataclass(frozen=True)
 class Response(Method):
-    """Rank by amplitude times gain, as an engineer reads a filter: the spectrum times the transfer function.
+    """Rank by amplitude times the gain of a representation: spectrum times transfer function.
 
     With h(x) the representation that the model's answer is computed from and v random signs, one of each number of h,
 

@@ -28,7 +28,7 @@ MASK_ENTRIES = 2**26
 @METHODS.register("shapley", aliases=("shap", "shapley_values", "kernel_shap", "sampling_shap"))
 @dataclass(frozen=True)
 class Shapley(SubsetMethod):
-    """Divide `s(x) - s(∅)` among the features: each gets its mean change of the score over all orders of coming in.
+    """Divide `s(x) - s(∅)` among the features: each gets its mean marginal contribution over all orders.
 
         φ_b = Σ_S |S|! (K - |S| - 1)! / K! (s(S ∪ b) - s(S))        over the subsets S without b
 

@@ -30,7 +30,7 @@ BASES = ("response", "probes", "magnitude")
 @METHODS.register("tracking")
 @dataclass(frozen=True)
 class Tracking(Method):
-    """Which features the model needs to stay at its own answer: FFC's loop that tracks the clean output.
+    """Rank the features whose retention keeps the model closest to its own output (FFC's closed loop).
 
     FFC follows a label down its loss. Here the goal is the clean model's own output y(x), whatever it says:
 

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 #: What the scores of these methods are.
 QUANTITY = {"shapley": "Shapley value", "filters": "Shapley value", "random_masks": "mean change with it"}
-#: What is concluded where the slider keeps bands at which the model was not asked.
+#: What is concluded where the slider keeps bands at which the model was not run.
 ASKED = "The model was run on each band separately: see above. The model was not trained on filtered inputs."
 #: Titles of what stands beside the scores.
 DELETED, ALONE = "lost without it", "gained by it alone"
 #: Below this part of what is lost without a band, what it brings alone is little.
 LITTLE = 0.25
 LIMITS = (
-    "The model was not trained on filtered inputs: a band that is needed need not suffice, and the results "
-    "hold for these data only."
+    "The model was not trained on filtered inputs: a needed band need not suffice, and the results hold for "
+    "these data only."
 )
-MAY_CONCLUDE = ("Which bands a decision loses most without, and which bring most alone: the model was run on each.",)
+MAY_CONCLUDE = ("Without which bands the score drops most, and which raise it most alone: the model was run on each.",)
 MAY_NOT_CONCLUDE = (
-    "That a band which is needed is enough, or the other way round; nor what the model would do with other inputs or "
-    "another replacement: the model was not trained on inputs without a band.",
+    "That a needed band suffices, or that a sufficient band is needed; what the model does with other inputs or "
+    "another replacement (it was not trained on inputs without a band).",
 )
 
 
@@ -37,7 +37,7 @@ def few(examples: int) -> str:
     """A caution where there are too few examples; empty where there are enough."""
     if examples >= MIN_GROUPS:
         return ""
-    return f"{examples} example{'s' * (examples != 1)}: fewer than {MIN_GROUPS} are anecdotal and claim nothing."
+    return f"{examples} example{'s' * (examples != 1)}: fewer than {MIN_GROUPS} are anecdotal; no claim is made."
 
 
 def single(record: ExampleRecord, number: int, views: int) -> list[str]:
@@ -58,7 +58,7 @@ def sentences(record: ExampleRecord) -> list[str]:
         return []
     best, place = found.names[found.best], found.best
     if not in_score_units(record.method):
-        control = " It is a control: it ranks without looking at the model." if is_control(record.method) else ""
+        control = " It is a control: it ranks without using the model." if is_control(record.method) else ""
         return [f"{record.method} ranks {best} first.{control}", "Its scores are not differences of the model's score."]
     name = record.method.partition(":")[0]
     lines = []
@@ -84,7 +84,7 @@ def _deletion(record: ExampleRecord) -> list[str]:
                 f"Without {found.names[worst]} the score falls most, by {_number(lost)} (from {_number(record.value)})"
             )
         else:
-            lines.append("Without any one band the score does not fall: others stand in for each")
+            lines.append("No single deletion lowers the score: the other bands replace each one")
             worst = None
     if found.alone is None:
         return [f"{line}." for line in lines]
@@ -93,11 +93,11 @@ def _deletion(record: ExampleRecord) -> list[str]:
     if found.alone[top] <= 0:
         most = "no band alone raises it above the score with no band"
     if worst is not None and found.alone[worst] <= 0:
-        lines[-1] += "; alone it brings nothing" + (", nor does any other band" if found.alone[top] <= 0 else "")
+        lines[-1] += "; alone it adds nothing" + (", nor does any other band" if found.alone[top] <= 0 else "")
     elif worst is not None and found.deleted is not None:
         own = _number(found.alone[worst])
         little = found.alone[worst] < LITTLE * found.deleted[worst]
-        lines[-1] += f"; alone it brings only {own}: it needs others" if little else f"; alone it brings {own}"
+        lines[-1] += f"; alone it adds only {own}: it needs others" if little else f"; alone it adds {own}"
     if worst is None or (found.alone[top] > 0 and top != worst):
         lines.append(most[0].upper() + most[1:])
     return [f"{line}." for line in lines]
@@ -112,7 +112,7 @@ def mean_sentence(found: BandMeans) -> str:
         words = f"with {band} alone the score rises" if alone else f"without {band} the score falls"
         if found.is_clear:
             return f"{words[0].upper()}{words[1:]} most, by {score} ({over})."
-        return f"No band is clearly {'enough' if alone else 'needed'} most; {words} by {score} ({over})."
+        return f"No band is clearly {'the most sufficient' if alone else 'needed most'}; {words} by {score} ({over})."
     lead = f"{band} is worth most" if found.is_clear else f"No band is clearly worth most; the largest mean is {band}"
     return f"{lead}: {QUANTITY.get(name, 'score')} {score} ({over})."
 

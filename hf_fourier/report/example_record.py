@@ -182,7 +182,7 @@ class ExampleRecord:
 
 
 def is_control(method: str) -> bool:
-    """Whether a method's spec is that of a control, which ranks without looking at the model."""
+    """Whether a method's spec is that of a control, which ranks without using the model."""
     name = method.partition(":")[0]
     return name in METHODS and METHODS[name].control
 

@@ -142,7 +142,7 @@ def figure_conclusion(record: ExampleRecord, fraction: float, remark: str = "") 
     """`conclusion` with a remark on the figure and what has to be added of the method and its scores."""
     control = ""
     if is_control(record.method):
-        control = f"“{record.method.partition(':')[0]}” is a control: it ranks without looking at the model."
+        control = f"“{record.method.partition(':')[0]}” is a control: it ranks without using the model."
     parts = [conclusion(record, fraction), record.seen, remark, control, *(f"{note}." for note in record.incomplete)]
     return " ".join(filter(None, parts))
 
@@ -152,26 +152,27 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
     keep, delete, noun = record.find("keep", fraction), record.find("delete", fraction), record.noun
     if keep is None:
         return (
-            f"The model was not shown these parts: the {noun} are ranked on top, which does not show that they "
-            "decide anything. FourierExplainer.perturb tests this."
+            f"The model was not run on these parts. A high rank alone does not show that the {noun} matter; "
+            "FourierExplainer.perturb tests this."
         )
     if record.is_mask:
         return _mask_conclusion(keep, delete, noun)
     if record.contested:
-        does = "bring about" if keep.agreement >= 1 else "do not bring about"
-        return f"The model's own decision is another one; the kept {noun} alone {does} the one explained here."
+        does = "lead" if keep.agreement >= 1 else "do not lead"
+        return f"The model's own decision differs; the kept {noun} alone {does} to the one explained here."
     if keep.agreement < 1:
         text = f"Keeping the {record.top(fraction)} is not sufficient for this decision."
         if delete is not None and delete.agreement >= 1:
-            text += " Nor is it lost without them: at this fraction the ranking does not explain it."
+            text += " The decision is not lost without them either: at this fraction the ranking does not explain it."
         return text
     text = f"The kept {noun} are sufficient for this decision; they may suffice for others too. "
     if delete is None:
-        return f"{text}What is left without them was not shown to the model."
+        return f"{text}The model was not run without them."
     if delete.agreement >= 1:
-        return f"{text}What is left without them is sufficient as well, so they are not necessary."
+        return f"{text}The rest is sufficient as well, so they are not necessary."
     return (
-        f"{text}Losing it without them does not prove that it rests on them: the model was not trained on such inputs."
+        f"{text}That it is lost without them does not prove that they are necessary: the model was not trained on "
+        "such inputs."
     )
 
 
@@ -180,12 +181,12 @@ def _mask_conclusion(keep: CurvePoint, delete: CurvePoint | None, noun: str) -> 
     text = f"The kept {noun} alone are sufficient for this mask (Dice {keep.agreement:.2f})."
     if keep.agreement < SAME_MASK:
         dice = f"Dice {keep.agreement:.2f}; {SAME_MASK:g} would count"
-        text = f"The kept {noun} alone do not give the mask back ({dice})."
+        text = f"The kept {noun} alone do not reproduce the mask ({dice})."
     if delete is None:
-        return f"{text} What is left without them was not shown to the model."
+        return f"{text} The model was not run without them."
     if delete.agreement >= SAME_MASK:
-        return f"{text} What is left without them gives it too (Dice {delete.agreement:.2f}): they are not necessary."
-    reason = "does not prove that it rests on them: the model was not trained on such inputs."
+        return f"{text} The rest reproduces it too (Dice {delete.agreement:.2f}): they are not necessary."
+    reason = "does not prove that they are necessary: the model was not trained on such inputs."
     return f"{text} A Dice of {delete.agreement:.2f} without them {reason}"
 
 
@@ -201,15 +202,15 @@ HEADLINES = {
 }
 
 MAY_CONCLUDE = (
-    "That the shown features suffice for a decision, where it holds with them alone.",
-    "That a ranking does better or worse than the controls on these examples, as far as the intervals say so.",
+    "That the features suffice for a decision that holds with them alone.",
+    "That a ranking is better or worse than the controls on these examples, where the intervals show it.",
     "How little of an input the model needs for the same decision.",
 )
 MAY_NOT_CONCLUDE = (
     "That the model used these features: others may suffice as well, and a ranking that follows the loss can find "
-    "features that make a model decide otherwise. Selectivity says how far that goes.",
+    "features that lead to another decision. Selectivity measures this.",
     "That they are necessary, where the decision is lost without them: the model was not trained on such inputs.",
-    "Where in an input the decision lies: a frequency says how fast, not where.",
+    "Where in an input the evidence is: a frequency has no position.",
     "Which of two examples has the more important features: scores compare features within one example.",
     "Anything about examples that are not in this report, beyond what the intervals allow.",
 )
@@ -290,12 +291,12 @@ def missing_controls(evaluation: Evaluation | None) -> list[str]:
         ]
     warnings = []
     if not any(name.startswith("selectivity") for name in evaluation.better):
-        warnings.append("Selectivity was not measured: decisions kept may be the method's freedom to choose.")
+        warnings.append("Selectivity was not measured: the method may select features for any label.")
     if not any(cell.control and cell.method == "magnitude" for cell in evaluation.cells):
-        warnings.append("The magnitude ranking was not run, so there is no gap to it.")
+        warnings.append("The magnitude ranking was not run, so the gap to it is unknown.")
     groups = len(set(evaluation.groups))
     if groups < 30:
-        warnings.append(f"{groups} group{'s' * (groups != 1)}: fewer than 30 are anecdotal and claim nothing.")
+        warnings.append(f"{groups} group{'s' * (groups != 1)}: fewer than 30 are anecdotal; no claim is made.")
     return warnings
 
 
@@ -339,8 +340,8 @@ def cost_lines(records: Sequence[ExampleRecord]) -> list[str]:
         means = {words: _mean([passes.get(name) for passes in counts]) for name, words in _PASSES.items()}
         parts = [f"{value:.3g} {words}" for words, value in means.items() if value]
         seconds = _mean([record.provenance.get("seconds") for record in members])
-        clock = "" if seconds is None else f"; {seconds:.3g} s by the clock, perturbation left out"
-        lines.append(f"{method}: per example {', '.join(parts) or 'no passes that are known'}{clock}")
+        clock = "" if seconds is None else f"; {seconds:.3g} s wall time without perturbation"
+        lines.append(f"{method}: per example {', '.join(parts) or 'unknown passes'}{clock}")
     return lines
 
 

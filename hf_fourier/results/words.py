@@ -1,4 +1,4 @@
-"""The words of an explained text: what speaks for and against the answer, what each is worth, and the slow theme."""
+"""The words of an explained text: contributions, the effect of removing each, and low and high frequencies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hf_fourier.errors import InputError
 from hf_fourier.results.relevance import Explained, default_relevance
 from hf_fourier.results.table import Table
 
-#: The slow theme has periods of at least so many tokens; single words have shorter ones.
+#: Low frequencies have periods of at least so many tokens.
 THEME = 8
 #: What `explainer.words` adds to a result: by position the score that is lost and the confidence that is left without
 #: the word there, and what the model answers to the two parts.
 LOST, LEFT, PARTS = "word_lost", "word_left", "word_parts"
 #: The heading of what comes after the words.
-BY_FREQUENCY = f"By frequency: the slow theme (periods of {THEME} tokens or more) and single words (shorter)"
+BY_FREQUENCY = f"Low frequencies (periods of {THEME} tokens or more) and high frequencies (shorter periods)"
 #: A run of SentencePiece's byte tokens.
 _BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 #: Words that a sentence names, at most, and characters of a word in it.
@@ -87,7 +87,7 @@ def words(attribution: Explained) -> Table:
 
 
 def summary(attribution: Explained) -> list[str]:
-    """Sentences: words for and against the label, the word whose removal costs most, slow theme and single words.
+    """Sentences: words for and against the label, the word whose removal costs most, low and high frequencies.
 
     Args:
         attribution: A result of a text.
@@ -110,14 +110,14 @@ def summary(attribution: Explained) -> list[str]:
     parts = attribution.extras.get(PARTS)
     if isinstance(parts, dict):
         sentences.append(
-            f"The slow theme alone (periods of {THEME} tokens or more) {_answer(parts['theme'])}; single words alone "
-            f"(shorter periods) {_answer(parts['single'])}."
+            f"Low frequencies alone (periods of {THEME} tokens or more) {_answer(parts['theme'])}; high frequencies "
+            f"alone (shorter periods) {_answer(parts['single'])}."
         )
     return sentences
 
 
 def _answer(part: dict[str, Any]) -> str:
-    verb = "keeps the answer" if part["agreement"] > 0.5 else "loses the answer"
+    verb = "keep the answer" if part["agreement"] > 0.5 else "lose the answer"
     return verb if part["confidence"] is None else f"{verb} (confidence {part['confidence']:.3f})"
 
 

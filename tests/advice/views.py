@@ -240,7 +240,8 @@ CASES = [
         lambda: _computed("conciseness", curve.DEFAULT_GRID, content=bool),
     ),
     Case(
-        "make the table with `columns(results, content=True, truth=…)`, with a mask of the true features for each result",
+        "make the table with `columns(results, content=True, truth=…)`, with a mask of the true features for each "
+        "result",
         lambda: load("pointing_game").compute(**columns(played())),
         lambda: _computed("pointing_game", content=bool, truth=lambda results: [a.mask(0.1) for a in results]),
     ),

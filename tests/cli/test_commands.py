@@ -179,7 +179,7 @@ def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
     assert (tmp_path / "out" / "bands.png").is_file()
     assert done.stdout.rstrip().endswith("figure: out/figure.png")
     assert "cost: " in done.stdout
-    assert done.stdout.count("a control: it ranks without looking at the model") == 2
+    assert done.stdout.count("a control: it ranks without using the model") == 2
 
 
 def test_demo_names_its_pictures(run, toy_demo):

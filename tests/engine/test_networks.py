@@ -460,7 +460,7 @@ def test_a_randomized_network_has_other_weights_everywhere_and_the_same_options(
     assert other.explain(picture(8, 8)).layout.signal == results[0].layout.signal
     check = explainer.sanity_check([picture(8, 8, seed=i) for i in range(3)], method="magnitude")
     (one,) = [one for one in check.checks if one.name == "model randomization"]
-    assert one.passed is False  # the magnitude reads no model
+    assert one.passed is False  # the magnitude does not use the model
     function = FourierExplainer(lambda x: net(x), axes=SPACE, labels=list("abc"))
     with pytest.raises(ModelError, match="initialised again"):
         randomize(function, results)

@@ -146,7 +146,7 @@ def test_how_much_of_the_top_goes_with_the_model() -> None:
     assert "by chance 0.04)" in found.words
     kept = depends(same, same)
     assert (kept.passed, kept.value) == (False, 0.0)
-    assert kept.words.endswith("; 1.00 of the top are the magnitude's, a hint")
+    assert kept.words.endswith("; 1.00 of the top is also in the magnitude's top, a hint")
     gone = depends(same, [ranked(50, 51, 52, 53)] * 3)
     assert gone.value == pytest.approx(1 / 0.96)
     noisy = depends(same, other, [0.85] * 3)  # the method's own repetition shares no more than .85
@@ -164,7 +164,7 @@ def test_examples_without_a_ranking_are_left_out() -> None:
     assert (lost.passed, "no ranking to compare with" in lost.words) == (None, True)
     unstable = depends([same, same], [other, other], [0.1, 0.13])
     assert (unstable.passed, unstable.examples) == (False, 2)
-    assert "hardly repeats itself by another seed (0.12)" in unstable.words
+    assert "another seed gives another top (0.12 shared)" in unstable.words
 
 
 def test_small_parts() -> None:

@@ -103,15 +103,15 @@ def test_a_sound_at_its_waveform_and_at_its_spectrogram_is_one_example_by_name()
 @pytest.mark.parametrize(
     ("made", "sentences"),
     [
-        ({}, ["Without 1–2 cycles/picture the score falls most, by 2 (from -0.05); alone it brings only 0.125: it "
+        ({}, ["Without 1–2 cycles/picture the score falls most, by 2 (from -0.05); alone it adds only 0.125: it "
               "needs others.", "4–8 cycles/picture alone raises it most above the score with no band, by 1.5."]),
         ({"lost": [-1.0] * 5, "gained": [-1.0] * 5},
-         ["Without any one band the score does not fall: others stand in for each.",
+         ["No single deletion lowers the score: the other bands replace each one.",
           "No band alone raises it above the score with no band."]),
-        ({"gained": [-1.0] * 5}, ["Without 1–2 cycles/picture the score falls most, by 2 (from -0.05); alone it brings "
+        ({"gained": [-1.0] * 5}, ["Without 1–2 cycles/picture the score falls most, by 2 (from -0.05); alone it adds "
                                   "nothing, nor does any other band."]),
         ({"method": "magnitude"}, ["magnitude ranks 1–2 cycles/picture first. It is a control: it ranks without "
-                                   "looking at the model.", "Its scores are not differences of the model's score."]),
+                                   "using the model.", "Its scores are not differences of the model's score."]),
     ],
 )  # fmt: skip
 def test_sentences_say_what_the_numbers_say(made, sentences):
@@ -158,7 +158,7 @@ def test_a_report_of_single_frequencies_alone_has_nothing_of_bands():
     page = Report([bins_of(), bins_of(key=8)]).html()
     assert 'id="bands"' not in page
     assert 'id="spectrum"' not in page
-    assert "Which bands a decision" not in page
+    assert "Without which bands the score" not in page
 
 
 def test_at_most_sixteen_bands_of_an_example_are_shared(tmp_path):

@@ -79,8 +79,8 @@ def test_a_mask_counts_as_kept_from_its_dice_on(artist):
     ("keep", "delete", "sentence"),
     [
         (0.95, 0.0, "are sufficient for this mask (Dice 0.95). A Dice of 0.00 without them does not prove"),
-        (0.95, 0.94, "What is left without them gives it too (Dice 0.94): they are not necessary."),
-        (0.5, 0.4, "do not give the mask back (Dice 0.50; 0.9 would count)."),
+        (0.95, 0.94, "The rest reproduces it too (Dice 0.94): they are not necessary."),
+        (0.5, 0.4, "do not reproduce the mask (Dice 0.50; 0.9 would count)."),
     ],
 )
 def test_conclusion_says_no_more_than_was_seen(artist, keep, delete, sentence):

@@ -58,20 +58,21 @@ def test_shows_the_least_share_that_keeps_the_decision(texts):
 def test_shows_the_usual_share_where_none_keeps_it(texts):
     words = said(picture(played=[(0.04, 0.1, 0.0, 0.2, 1.0), (1.0, 0.95, 1.0, 0.0, 0.0)]).plot(), texts)
     assert "The top 4 % of frequencies alone\n“espresso”: confidence 0.10\ndecision lost" in words
-    assert "is not sufficient for this decision. Nor is it lost without them" in words.replace("\n", " ")
+    text = words.replace("\n", " ")
+    assert "is not sufficient for this decision. The decision is not lost without them either" in text
 
 
 def test_an_asked_share_that_was_not_played_says_so(texts):
     words = said(picture(played=PLAYED).plot(fraction=0.2), texts)
     assert "The top 20 % of frequencies alone\n(not shown to the model)" in words
-    assert "The model was not shown these parts" in words
+    assert "The model was not run on these parts" in words
 
 
 @pytest.mark.parametrize(
     ("keep", "delete", "sentence"),
     [
-        (1.0, 0.0, "are sufficient for this decision; they may suffice for others too. Losing it"),
-        (1.0, 1.0, "What is left without them is sufficient as well, so they are not necessary."),
+        (1.0, 0.0, "are sufficient for this decision; they may suffice for others too. That it is lost"),
+        (1.0, 1.0, "The rest is sufficient as well, so they are not necessary."),
         (0.0, 0.0, "is not sufficient for this decision."),
     ],
 )

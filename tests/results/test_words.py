@@ -1,4 +1,4 @@
-"""Words of a text: tokens put together, what is lost without each, and the slow theme beside single words."""
+"""Words of a text: tokens put together, what is lost without each, and low and high frequencies."""
 
 import numpy as np
 import pytest
@@ -110,7 +110,7 @@ def test_the_first_view_begins_with_words(result):
     sentences = words.summary(result)
     assert len(sentences) == 3
     assert sentences[0].startswith(("Words for", "Words against"))
-    assert "the slow theme alone" in sentences[2].lower()
+    assert "low frequencies alone" in sentences[2].lower()
     places = [page.index(notebook.escaped(part)) for part in (*sentences, "score lost without it", words.BY_FREQUENCY)]
     assert places == sorted(places)
     assert page.index("line-height:2") < places[0]  # the coloured words

@@ -1,4 +1,4 @@
-"""Differential expression of groups of cells, a control for scores of genes that asks no model."""
+"""Differential expression of groups of cells, a control for scores of genes that does not use the model."""
 
 from __future__ import annotations
 

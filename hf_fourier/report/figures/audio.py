@@ -64,8 +64,8 @@ def remark(attribution: Attribution) -> str:
         return ""
     zero = getattr(attribution.view, "offset", 0.0)
     return (
-        f"A place without power takes the level that the model reads as zero ({zero:.3g} dB). To be heard, a part is "
-        "the clip filtered: each band is raised or lowered by what it changes; the phase is the clip's own."
+        f"A bin without power has the level that the model reads as zero ({zero:.3g} dB). For listening, "
+        "the clip is filtered with the change in each band; its phase stays."
     )
 
 

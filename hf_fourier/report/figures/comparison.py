@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 4.6
 EXPLANATION = (
-    "A ranking that the input's magnitudes decide chooses the same features for any model. "
+    "A ranking determined by the input's magnitudes selects the same features for any model. "
     "Dashed: controls, which do not use the model."
 )
 

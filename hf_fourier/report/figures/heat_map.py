@@ -25,7 +25,9 @@ PLACES = {
     True: "Each point is one wave of that frequency, added to every example.",
     False: "Each place is one wave of that frequency and direction, added to every example; 0 is in the middle.",
 }
-CAPTION = "Bars: 95 % intervals.\nGrey line: the clean examples. A wave that changes no answer may still be read."
+CAPTION = (
+    "Bars: 95 % intervals.\nGrey line: the clean examples. A wave that changes no answer can still affect the model."
+)
 
 
 def plot_heat_map(found: HeatMap, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:

@@ -25,7 +25,7 @@ HEIGHT = 8.4  # inches
 #: Labels that have a colour of their own; the rest share the last.
 COLOURS = ("#0b559f", "#d0691c", "#2a9d6f", "#9b3f9b", "#8c6d1f", "#8a8a8a")
 BANDS = 60
-NOTHING = "What is chosen is ranked on top within its segment; that says nothing about other segments' loudness."
+NOTHING = "Top features are ranked within each segment; levels are not compared across segments."
 
 
 def plot_recording(
@@ -71,7 +71,7 @@ def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     upper, lower = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
     _spectrum(upper, lower, spectrum, f"“{drawable(label, 24)}”", fraction)
     _answers(below.add_subplot(grid[:, 2]), recording)
-    text = f"{len(recording)} segments; what overlaps counts once. {NOTHING}"
+    text = f"{len(recording)} segments; overlaps count once. {NOTHING}"
     foot.text(0.012, 0.55, text, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(text))
 
 
