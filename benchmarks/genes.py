@@ -207,7 +207,7 @@ def main(arguments: Sequence[str]) -> None:
     clean = explainer.explain(cells, method="ffc" if whole else "magnitude")
     right = sum(a.label == cell["label"] for a, cell in zip(clean, cells, strict=True))
     lengths = [len(a.names) for a in clean]
-    print(f"{len(cells)} cells, {right} named rightly, {min(lengths)} to {max(lengths)} genes.\n")
+    print(f"{len(cells)} cells, {right} classified correctly, {min(lengths)} to {max(lengths)} genes.\n")
     if whole:
         frequencies = play_frequencies(explainer, cells, clean)
         print(markdown([row("frequencies", name, frequencies) for name in frequencies]) + "\n")

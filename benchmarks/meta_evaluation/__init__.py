@@ -135,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     for title, rows in (
         ("Correlation of each metric with the truth over methods", tables.correlations(measured)),
         ("The true ranking less the magnitude", tables.gaps(measured)),
-        ("Spoilt rankings", tables.spoilt_rows(measured)),
+        ("Degraded rankings", tables.spoilt_rows(measured)),
         ("Net evidence", tables.noise_rows(measured)),
     ):
         print(f"\n{title}\n\n{markdown(rows)}", flush=True)

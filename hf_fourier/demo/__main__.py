@@ -18,7 +18,7 @@ from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
 def main(
     arguments: list[str] | None = None, catalogue: Catalogue = DEMO, program: str = "python -m hf_fourier.demo"
 ) -> int:
-    """Run the command; returns its exit code, 1 if an asset could not be had.
+    """Run the command; returns its exit code, 1 if an asset is not available.
 
     Args:
         arguments: Its arguments; None for those of this process.
@@ -30,7 +30,7 @@ def main(
     commands.add_parser("list", help="list the assets with size, license and path")
     getter = commands.add_parser("get", help="download, check and convert; then print the path")
     getter.add_argument("names", nargs="*", metavar="NAME")
-    getter.add_argument("--all", action="store_true", help="everything that can be had on this machine")
+    getter.add_argument("--all", action="store_true", help="everything that is available on this machine")
     options = parser.parse_args(arguments)
     if options.command == "list":
         _list(catalogue)

@@ -76,7 +76,7 @@ class Filters(SubsetMethod):
     @property
     def passes_text(self) -> str:
         """The passes in words."""
-        return f"{4 + self.permutations + len(self.levels)} + 0 a feature, about"
+        return f"{4 + self.permutations + len(self.levels)} + 0 per feature, about"
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The Shapley values, with the readings as extras.

@@ -91,7 +91,7 @@ class FreqX(Method):
     @property
     def passes_text(self) -> str:
         """The passes in words, for layers that are not exact."""
-        return f"1 + 1, and {1 + self.samples} a layer"
+        return f"1 + 1, and {1 + self.samples} per layer"
 
     def cost(self, neurons: Sequence[int]) -> tuple[int, int]:
         """Passes per example, forward and backward, for layers of so many neurons, the signal left out."""

@@ -48,8 +48,8 @@ class Occlusion(SubsetMethod):
     @property
     def passes_text(self) -> str:
         """The passes in words."""
-        return {"deleted": "1 + 0, and 1 + 0 a feature", "alone": "2 + 0, and 1 + 0 a feature"}.get(
-            self.mode, "2 + 0, and 2 + 0 a feature"
+        return {"deleted": "1 + 0, and 1 + 0 per feature", "alone": "2 + 0, and 1 + 0 per feature"}.get(
+            self.mode, "2 + 0, and 2 + 0 per feature"
         )
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:

@@ -74,8 +74,8 @@ class Shapley(SubsetMethod):
     def passes_text(self) -> str:
         """The passes in words."""
         if self.permutations is None:
-            return f"2^K + 0 for K features up to {EXACT}, then {PERMUTATIONS} + 0 a feature"
-        return f"{self.permutations} + 0 a feature"
+            return f"2^K + 0 for K features up to {EXACT}, then {PERMUTATIONS} + 0 per feature"
+        return f"{self.permutations} + 0 per feature"
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The values; their sum minus `s(x) - s(∅)` is the completeness error.

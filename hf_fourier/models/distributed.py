@@ -34,10 +34,10 @@ class Processes:
         return self.rank == 0
 
     def __str__(self) -> str:
-        came = f"{self.processes} process{'es' * (self.processes > 1)} came"
+        came = f"{self.processes} process{'es' * (self.processes > 1)} started"
         if self.requested is None or self.requested == self.processes:
-            return came if self.requested is None else f"{came}, as asked for"
-        return f"{came} of {self.requested} that were asked for: docs/runs.md has the commands that start them"
+            return came if self.requested is None else f"{came}, as requested"
+        return f"{came} of {self.requested} requested: docs/runs.md has the commands that start them"
 
     def on_first(self, decide: Callable[[], T]) -> T:
         """Broadcast a result of the first process; where it raises, all raise.
@@ -94,7 +94,7 @@ def current(asked: int | None = None) -> Processes:
         raise InputError(got, "processes of one group", do)
     if asked is not None and asked != came.num_processes:
         do = "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)"
-        raise InputError(f"{came.num_processes} processes", f"the {asked} that were asked for", do)
+        raise InputError(f"{came.num_processes} processes", f"the requested {asked}", do)
     return Processes(came.process_index, came.num_processes, launcher_size() if asked is None else asked)
 
 

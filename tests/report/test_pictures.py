@@ -92,7 +92,7 @@ def test_a_target_other_than_the_decision_is_not_called_the_decision(texts):
     assert "not the model's decision" in words
     assert "now the decision" in words
     assert "decision holds" not in words
-    assert "alone bring about the one explained here" in words
+    assert "alone lead to the one explained here" in words
 
 
 def test_curve_holds_the_stops(artist):

@@ -46,7 +46,7 @@ def test_two_processes_write_the_bytes_of_one(tiny: Path) -> None:
     assert "39 of 40 examples explained" in one.stdout
     two = shell("hf_fourier", *RUN, "--output", "two", "--processes", "2", folder=tiny)
     assert two.returncode == 0, two.stderr
-    assert "2 processes came, as asked for" in two.stderr
+    assert "2 processes started, as requested" in two.stderr
     assert two.stdout.count("39 of 40 examples explained") == 1
     assert len(digests(tiny / "one")) > 8
     assert digests(tiny / "two") == digests(tiny / "one")
@@ -61,15 +61,15 @@ def test_a_number_of_processes_that_did_not_come_is_told(tiny: Path) -> None:
     words = ("accelerate.commands.launch", "--cpu", "--num_processes", "2", "--module", "hf_fourier", *RUN)
     done = shell(*words, "--output", "cpu", folder=tiny)
     assert done.returncode == 0, done.stderr
-    assert "1 process came of 2 that were asked for" in done.stderr
+    assert "1 process started of 2 requested" in done.stderr
     assert Results(tiny / "cpu").finished
 
 
 def test_a_wrong_number_is_refused() -> None:
-    with pytest.raises(InputError, match="got 1 processes; expected the 3 that were asked for"):
+    with pytest.raises(InputError, match="got 1 processes; expected the requested 3"):
         current(3)
     assert current(1).first
-    assert str(Processes(0, 2, 2)) == "2 processes came, as asked for"
+    assert str(Processes(0, 2, 2)) == "2 processes started, as requested"
 
 
 def test_chunks_are_dealt_whole_and_evenly() -> None:
