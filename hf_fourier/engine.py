@@ -226,6 +226,14 @@ class Engine(FromPretrained, PerturbingModel):
             done.update(zip(indices, results, strict=True))
         return [done[i] for i in range(len(encoded))]
 
+    def explain_encoded(
+        self, encoded: Sequence[EncodedExample], targets: Sequence[Target], method: Method, domain: Domain, *,
+        seed: int = 0, batch_size: BatchSize = "auto", **options: Any,
+    ) -> list[Attribution]:  # fmt: skip
+        """Explain encoded examples, one target each, with `options` of `MethodCall`; errors as for `explain`."""
+        goals = one_target_each(None, targets, len(encoded))
+        return self._explained(encoded, goals, self.job(method, domain, seed, **options), batch_size)
+
     def job(self, method: Method, domain: Domain, seed: int, progress: Progress = None, **options: Any) -> MethodCall:
         """A method in a domain, with what its results' provenance holds of this model; `options` of `MethodCall`."""
         config = self.wrapper.config

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import random_perturbations
-from hf_fourier.evaluation.metrics.base import METRICS, Metric
+from hf_fourier.evaluation.encoded_examples import EncodedExamples
+from hf_fourier.evaluation.metrics.base import Metric
 from hf_fourier.evaluation.metrics.statistics import group_names
 from hf_fourier.evaluation.metrics.table import CONTENT, Table, columns
 from hf_fourier.evaluation.options import (
-    FAST_METRICS,
     EvaluationCost,
     EvaluationOptions,
     cost_of,
     grid_of,
     reporter,
+    selected_metrics,
 )
 from hf_fourier.evaluation.results import Evaluation, MethodResult
 from hf_fourier.evaluation.totals import MethodTotals
@@ -32,12 +33,9 @@ from hf_fourier.results.curve import (
     Curve,
     CurvePoint,
     FractionGrid,
-    common_fractions,
-    reaches_label,
 )
 from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.scoring.example_batch import BatchSize
-from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target
 
@@ -48,8 +46,6 @@ if TYPE_CHECKING:
 CHUNK = 64
 #: The features that no curve point leaves.
 EMPTY = ("keep", 0.0)
-#: Columns that an evaluation does not ask for: a known truth, and values that are lent among examples.
-NOT_ASKED = {"truth", "swapped_decision"}
 #: By column that no perturbation curve gives: the function that evaluates it.
 MODEL_QUERIES: dict[str, Callable[..., random_perturbations.Columns]] = {
     "subset_drops": random_perturbations.delete_random_subsets,
@@ -96,8 +92,9 @@ def evaluate(
     total = sum(len(group) for group, _ in together)
 
     def cost() -> EvaluationCost:
-        kinds = len(evaluator.wrong_labels)
-        return cost_of(together, selected, evaluator.signal, kinds, len(chosen), survey, replacement)
+        labels = zip(*evaluator.wrong_labels.values(), strict=True)
+        wrong, shared = sum(len(set(own)) for own in labels) / len(chosen), evaluator.encoded.are_known
+        return cost_of(together, selected, evaluator.signal, wrong, len(chosen), survey, replacement, shared)
 
     report = reporter(options.progress, cost, total)
     cells: list[MethodResult] = []
@@ -164,6 +161,7 @@ class Evaluator:
         signal: The axes of the last example's signal.
         wrong_labels: By kind ("random", "runner-up"), one wrong label per example; empty where labels are not one
             class of a softmax.
+        encoded: The encoded examples, with what the model said of them.
         better: By quantity that was measured: 1 where more is better, −1 where less is, 0 where neither.
         notes: Notes for the reader.
 
@@ -187,9 +185,10 @@ class Evaluator:
         self._targets: list[Target] = [None] * len(self.examples) if targets is None else list(targets)
         self.better: dict[str, int] = {}
         self._ends: dict[tuple[str, int], tuple[Any, CurvePoint]] = {}
+        self.encoded = EncodedExamples(explainer.wrapper, self.examples)
         predicted, keys, runners_up = [], [], []
         for where in self._chunks():
-            for result in self._explain("magnitude", "identity", where):
+            for result in self._explain(METHODS.parse("magnitude"), DOMAINS.parse("identity"), where):
                 self.head, self.signal = str(result.provenance["head"]), result.layout.signal
                 if has_other_classes(explainer, result):
                     predicted.append(int(result.target))
@@ -200,6 +199,7 @@ class Evaluator:
         if len(predicted) == len(self.examples):
             random, drawn = assign_wrong_labels(predicted, sorted(explainer.wrapper.head().labels), keys, seed)
             self.wrong_labels = {"random": random, "runner-up": runners_up}
+            self._predicted = predicted
             if drawn:
                 note = (
                     f"more than half have one label: {drawn} of {len(predicted)} random wrong labels are not balanced"
@@ -212,20 +212,7 @@ class Evaluator:
         Raises:
             InputError: If a metric is unknown, is one of classes or needs a known truth, or does not suit the head.
         """
-        if metrics is None:
-            names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
-            metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong_labels else [])]
-            metrics = [name for name in metrics if not fast or name in FAST_METRICS]
-        known = [
-            name for name, metric in METRICS.items() if metric.unit == "example" and not NOT_ASKED & {*metric.reads}
-        ]
-        for name in metrics:
-            if name not in known:
-                raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
-        if "selectivity" in metrics and not self.wrong_labels:
-            got = f"selectivity for a head {self.head!r}"
-            raise InputError(got, "one class of a softmax with named classes", "leave it out")
-        return [METRICS[name] for name in dict.fromkeys(metrics)]
+        return selected_metrics(metrics, self.head, bool(self.wrong_labels), fast)
 
     def evaluate_method(
         self, method: Method | PrecomputedMethod, domain: Domain, metrics: Sequence[Metric]
@@ -249,6 +236,9 @@ class Evaluator:
             The results, and by method the errors of those that do not go with the domain or the signal.
         """
         totals = {_name_of(method): MethodTotals(_is_control(method)) for method in methods}
+        if any("wrong_reached" in metric.reads for metric in metrics):
+            labels = zip(self._predicted, *self.wrong_labels.values(), strict=True)
+            self.encoded.labels = [tuple(dict.fromkeys(own)) for own in labels]
         failed: dict[str, SpecError] = {}
         for where in self._chunks():
             first: list[Attribution] = []
@@ -261,7 +251,7 @@ class Evaluator:
                         results = [method.instead_of(result) for result in first]
                     else:
                         results = self._explain(method, domain, where)
-                    totals[name].add(results, self._numbers(method, results, metrics, where))
+                    totals[name].add(results, self._numbers(method, domain, results, metrics, where))
                 except SpecError as error:
                     failed[name] = error
                     continue
@@ -274,7 +264,12 @@ class Evaluator:
         return [total.result(name, DOMAINS.spec(domain)) for name, total in done.items()], failed
 
     def _numbers(
-        self, method: Method | PrecomputedMethod, results: list[Attribution], metrics: Sequence[Metric], where: slice
+        self,
+        method: Method | PrecomputedMethod,
+        domain: Domain,
+        results: list[Attribution],
+        metrics: Sequence[Metric],
+        where: slice,
     ) -> dict[str, Sequence[float]]:
         """Perturb, evaluate and reduce: by quantity, a number per result."""
         reads = {column for metric in metrics for column in metric.reads}
@@ -293,12 +288,11 @@ class Evaluator:
             if "wrong_reached" not in metric.reads:
                 self._add(numbers, metric, table, "")
                 continue
+            reached = self._wrong_curves(method, domain, results, where)
             for kind, labels in self.wrong_labels.items():
-                curves = self._wrong_curves(method, results, labels[where], where)
-                both = {"wrong_kept": [common_fractions([c]) for c in curves]}
-                both["wrong_reached"] = [
-                    [reaches_label([c], fraction) for fraction in common_fractions([c])] for c in curves
-                ]
+                points = [reached[pair].of("keep") for pair in enumerate(labels[where])]
+                both = {"wrong_kept": [[point.fraction for point in row] for row in points]}
+                both["wrong_reached"] = [[float(point.agreement >= 1.0) for point in row] for row in points]
                 self._add(numbers, metric, {**table, **both}, f" ({kind})")
         return numbers
 
@@ -329,40 +323,53 @@ class Evaluator:
             self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
 
     def _wrong_curves(
-        self, method: Method | PrecomputedMethod, results: list[Attribution], labels: Sequence[int], where: slice
-    ) -> list[Curve]:
-        """The curve of each wrong label by its own ranking: whether keeping the top predicts it.
+        self, method: Method | PrecomputedMethod, domain: Domain, results: list[Attribution], where: slice
+    ) -> dict[tuple[int, int], Curve]:
+        """By place and wrong label, the curve of its own ranking: whether keeping the top predicts it.
 
         A control ranks alike for every label, so the curves of the results serve.
         """
+        pairs = list(dict.fromkeys(pair for labels in self.wrong_labels.values() for pair in enumerate(labels[where])))
         if _is_control(method):
-            return [_selected(result, label) for result, label in zip(results, labels, strict=True)]
-        if isinstance(method, PrecomputedMethod):
-            others = self._precomputed(method, where, labels)
-        else:
-            others = self.explainer.re_explain(results, labels, as_goals=True, batch_size=self.batch_size)
+            return {(place, label): _selected(results[place], label) for place, label in pairs}
+        places, labels = [place for place, _ in pairs], [label for _, label in pairs]
+        others = self._explain(method, domain, where, places, labels)
         grid = FractionGrid(keep=SMALL_FRACTIONS)
         self.explainer.perturb(others, grid, replacement=self.replacement, batch_size=self.batch_size)
-        return [other.curve for other in others if other.curve is not None]
+        curves = [other.curve for other in others if other.curve is not None]
+        return dict(zip(pairs, curves, strict=True))
 
     def _explain(
-        self, method: str | Method | PrecomputedMethod, domain: str | Domain, where: slice
+        self,
+        method: Method | PrecomputedMethod,
+        domain: Domain,
+        where: slice,
+        places: Sequence[int] | None = None,
+        labels: Sequence[int] = (),
     ) -> list[Attribution]:
+        """The results of a chunk, or those of some places in it for wrong labels."""
+        targets = self._targets[where] if places is None else labels
         if isinstance(method, PrecomputedMethod):
-            return self._precomputed(method, where, self._targets[where])
-        return self.explainer.explain(
-            self.examples[where],
-            targets=self._targets[where],
-            method=method,
-            domain=domain,
-            contributions=0,
+            given = self.examples[where]
+            return self._precomputed(method, given if places is None else [given[i] for i in places], targets)
+        encoded = self.encoded.of(where)
+        return self.explainer.explain_encoded(
+            encoded if places is None else [encoded[i] for i in places],
+            targets,
+            method,
+            domain,
             seed=self.seed,
             batch_size=self.batch_size,
+            contributions=0,
+            with_gradient=False,
+            goal_is_target=places is not None,
         )
 
-    def _precomputed(self, method: PrecomputedMethod, where: slice, targets: Sequence[Target]) -> list[Attribution]:
+    def _precomputed(
+        self, method: PrecomputedMethod, examples: Sequence[Any], targets: Sequence[Target]
+    ) -> list[Attribution]:
         """Precomputed attributions, checked: one per example, in the stated domain."""
-        results, examples = list(method.make(self.examples[where], targets)), self.examples[where]
+        results = list(method.make(examples, targets))
         if len(results) != len(examples):
             got = f"{len(results)} attributions by {method.name!r} for {len(examples)} examples"
             raise InputError(got, "one for each", "correct `make`")

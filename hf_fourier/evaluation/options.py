@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,18 @@ from typing import Any, TypedDict
 
 from hf_fourier.domains import DOMAINS, Domain, SignalShape
 from hf_fourier.errors import CHECKS, InputError
-from hf_fourier.evaluation.metrics.base import Metric
+from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.methods import Method
 from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
 from hf_fourier.scoring.example_batch import BatchSize
+from hf_fourier.scoring.heads import Categorical
+from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.replacements import checked_replacement
 
 #: Examples and metrics of `preset="fast"`: few, but not too few for intervals, and metrics that need six passes each.
 FAST_EXAMPLES, FAST_METRICS = 32, ("maintain_rate", "selectivity")
+#: Columns that an evaluation does not ask for: a known truth, and values that are lent among examples.
+NOT_ASKED = {"truth", "swapped_decision"}
 #: Metrics that read the small kept fractions alone.
 SMALL_GRID_METRICS = {"maintain_rate", "selectivity"}
 #: A backward pass takes about as long as so many forward passes.
@@ -75,6 +80,26 @@ class EvaluationOptions:
         return None if values is None else list(values)[: FAST_EXAMPLES if self.preset == "fast" else None]
 
 
+def selected_metrics(metrics: Sequence[str] | None, head: str, has_wrong_labels: bool, fast: bool) -> list[Metric]:
+    """The metrics by name; by default those that suit the head, and selectivity; fast: `FAST_METRICS` of them.
+
+    Raises:
+        InputError: If a metric is unknown, is one of classes or needs a known truth, or does not suit the head.
+    """
+    if metrics is None:
+        names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
+        metrics = [*names.get(head, []), "maintain_rate", *(["selectivity"] if has_wrong_labels else [])]
+        metrics = [name for name in metrics if not fast or name in FAST_METRICS]
+    known = [name for name, metric in METRICS.items() if metric.unit == "example" and not NOT_ASKED & {*metric.reads}]
+    for name in metrics:
+        if name not in known:
+            raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
+    if "selectivity" in metrics and not has_wrong_labels:
+        got = f"selectivity for a head {head!r}"
+        raise InputError(got, "one class of a softmax with named classes", "leave it out")
+    return [METRICS[name] for name in dict.fromkeys(metrics)]
+
+
 def grid_of(metrics: Sequence[Metric]) -> FractionGrid | None:
     """The fractions at which the metrics' curves are computed; None where none reads a curve."""
     names = {metric.name for metric in metrics if {"kept", "deleted", "scores"} & set(metric.reads)}
@@ -104,7 +129,7 @@ class EvaluationCost:
     def __str__(self) -> str:
         minutes = f"{self.seconds / 60:.0f} min" if self.seconds >= 120 else f"{self.seconds:.0f} s"
         more = f"; not counted: {', '.join(self.uncounted)}" if self.uncounted else ""
-        each = f"{self.forward:g} forward and {self.backward:g} backward passes each"
+        each = f"{math.ceil(self.forward)} forward and {math.ceil(self.backward)} backward passes each"
         return f"{self.examples} examples, at most {each}: about {minutes}{more}"
 
 
@@ -112,10 +137,11 @@ def cost_of(
     groups: Sequence[tuple[Sequence[Any], Domain]],
     metrics: Sequence[Metric],
     signal: SignalShape,
-    wrong_kinds: int,
+    wrong_each: float,
     examples: int,
     survey: float,
     replacement: str = "zero",
+    shared: bool = False,
 ) -> EvaluationCost:
     """What evaluating methods will take.
 
@@ -123,19 +149,20 @@ def cost_of(
         groups: Methods that share their clean pass, with their domain (`evaluate.grouped`).
         metrics: The metrics.
         signal: Of the first example.
-        wrong_kinds: How many wrong labels each method explains for selectivity.
+        wrong_each: How many wrong labels each method explains for selectivity, on average.
         examples: How many there are.
         survey: Seconds of the survey of all predictions, one forward pass each.
         replacement: What replaces deleted features: with zero, methods share the prediction without any.
+        shared: Whether they share their clean passes.
     """
     grid = grid_of(metrics)
     curve = 0 if grid is None else grid.passes
     has_end = grid is not None and any(fraction in (0.0, 1.0) for fraction in (*grid.keep, *grid.delete))
     has_end = has_end and replacement == "zero"
-    wrong = wrong_kinds if any("wrong_reached" in metric.reads for metric in metrics) else 0
+    wrong = wrong_each if any("wrong_reached" in metric.reads for metric in metrics) else 0
     queried = {"subset_drops", "noise_drops", "score_changes"}
     uncounted = [metric.name for metric in metrics if queried & set(metric.reads)]
-    forward, backward, seen = 1.0, 0.0, set[str]()
+    forward, backward, seen, differentiated = 1.0, 0.0, set[str](), False
     for methods, domain in groups:
         place = DOMAINS.spec(domain)
         for number, method in enumerate(methods):
@@ -147,6 +174,11 @@ def cost_of(
                 passes = (0, 0)
             control = isinstance(method, Method) and type(method).control
             times = 1 if control else 1 + wrong
+            first = not differentiated and passes[1] > 0
+            if shared and (not isinstance(method, Method) or method.shares_clean_pass):  # one for all labels, or none
+                backward += times if first else 0
+                passes = max(0, passes[0] - 1), max(0, passes[1] - 1)
+                forward, differentiated = forward + first, differentiated or first
             forward += curve - ends + (0 if control and number else times * passes[0])
             forward += 0 if control else wrong * len(SMALL_FRACTIONS)
             backward += times * passes[1]

@@ -196,7 +196,10 @@ def _explain_batch(
     batch = batch_of(source, examples, rng, job.dither)
     planned = min(rows_for(batch, batch_size), outer.size)
     batcher = MicroBatcher(planned)
-    score = score_of(batch, [request.target for request in requests], batcher)
+    known = [example.clean for example in examples if example.clean is not None]
+    shared = known if len(known) == len(examples) else []
+    targets = [request.target for request in requests]
+    score = score_of(batch, targets, batcher, shared=shared, with_gradient=job.with_gradient)
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
     score.goal_is_target = job.goal_is_target and not method.follows_label
     score.precomputed_maps = torch.stack(maps) if maps else None

@@ -109,6 +109,11 @@ class Method(ABC):
         """
 
     @property
+    def shares_clean_pass(self) -> bool:
+        """Whether its pass at the clean signals is the score's own (`clean`, `clean_reading`, `known_answers`)."""
+        return True
+
+    @property
     def passes_text(self) -> str:
         """The passes in words, for lists."""
         return "depends on the model" if self.passes is None else "{} + {}".format(*self.passes)

@@ -58,6 +58,11 @@ class Response(Method):
         """One forward and one backward pass at the clean example, and a backward pass per probe."""
         return 1, self.probes + 1
 
+    @property
+    def shares_clean_pass(self) -> bool:
+        """The pass that gives the representation is its own."""
+        return False
+
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """R_k; the extras name the representation."""
 

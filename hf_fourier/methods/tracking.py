@@ -86,14 +86,21 @@ class Tracking(Method):
         """One forward and one backward pass at the clean example and per stage, and a backward pass per probe."""
         return len(self.keeps) + 1, len(self.keeps) + 1 + (self.PROBES if self.base == "probes" else 0)
 
+    @property
+    def shares_clean_pass(self) -> bool:
+        """Representations and probes take a pass of their own."""
+        return self.goal == OUTPUT and self.base != "probes"
+
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """S_k; the extras name the goal."""
         coefficients = basis.forward(x)
         magnitude = basis.magnitude(coefficients)
-        clean = score.represent(x, lambda part: self._clean(part, basis, rng), self.goal)
-        goal = torch.cat([values for values, _, _ in clean])
+        gradient_there, squared = None, magnitude.new_zeros(magnitude.shape)
+        goal = score.known_answers() if self.shares_clean_pass else None
+        if goal is None:
+            clean = score.represent(x, lambda part: self._clean(part, basis, rng), self.goal)
+            goal, squared, gradient_there = (torch.cat(parts) for parts in zip(*clean, strict=True))
         goal = score.goal(goal) if self.goal == OUTPUT else goal
-        squared = torch.cat([gain for _, gain, _ in clean])
         length = self.kappa * x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
         scores, total = magnitude, torch.zeros_like(x)
         for keep in self.keeps:
@@ -108,9 +115,8 @@ class Tracking(Method):
             moved = total.flatten(1).abs().amax(1, keepdim=True) != 0  # also where it is not finite
             scores = torch.where(moved, base + correlation_scores(basis, coefficients, step, 0.0), magnitude)
         described = score.representation(self.goal).description
-        gradient = torch.cat([gradient for _, _, gradient in clean])
         unmoved = ~(total.flatten(1) != 0).any(1)
-        return Ranking(scores, gradient, extras={"goal": [described] * len(x)}, noted={UNMOVED: unmoved})
+        return Ranking(scores, gradient_there, extras={"goal": [described] * len(x)}, noted={UNMOVED: unmoved})
 
     def _clean(self, part: RepresentationPass, basis: Basis, rng: ExampleRng) -> tuple[Tensor, Tensor, Tensor]:
         """The goal, the squared gain at the clean example (0 where the base takes none), and the score's gradient."""

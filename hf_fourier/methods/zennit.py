@@ -78,6 +78,11 @@ class Zennit(LibraryMaps):
         """One plain pass, and one each way with the rules; layers are run again for them, which is not counted."""
         return 2, 1
 
+    @property
+    def shares_clean_pass(self) -> bool:
+        """Its rules change the pass."""
+        return False
+
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The relevance, lifted.
 

@@ -95,8 +95,12 @@ class Curve:
 
     def find(self, mode: Mode, fraction: float) -> CurvePoint | None:
         """The point of one mode and one fraction, or None."""
-        fraction = real_number("fraction", fraction)
-        return next((s for s in self.points if s.mode == mode and abs(s.fraction - fraction) < SAME), None)
+        if type(fraction) is not float:
+            fraction = real_number("fraction", fraction)
+        for point in self.points:
+            if abs(point.fraction - fraction) < SAME and point.mode == mode:
+                return point
+        return None
 
     def decisions(self, mode: Mode, fractions: Sequence[float]) -> list[float]:
         """The fraction of the frozen decisions at each point, 0 to 1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -13,6 +14,7 @@ from hf_fourier.domains import SignalShape
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.results.views import NoView, View
 from hf_fourier.scoring.batching import MEMORY, MicroBatcher, suggested_rows
+from hf_fourier.scoring.clean_passes import CleanPass, SharedScore
 from hf_fourier.scoring.heads import CustomTarget, Head, head_for_target
 from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, zero
@@ -41,6 +43,7 @@ class EncodedExample:
             processor's own output.
         spellings: For each target that is a text its first token, then those that differ from it only by the space in
             front or by capitals.
+        clean: What the model said of the example before, which is not asked again; None where that is not remembered.
     """
 
     signal: SignalShape
@@ -54,6 +57,7 @@ class EncodedExample:
     batch_group: int = 0
     range: str = ""
     spellings: tuple[tuple[int, ...], ...] = ()
+    clean: CleanPass | None = None
 
     @property
     def key(self) -> int:
@@ -200,9 +204,22 @@ def batch_of(source: BatchSource, examples: Sequence[EncodedExample], rng: Examp
 
 
 def score_of(
-    batch: ExampleBatch, targets: Sequence[Target], batcher: MicroBatcher, frozen: Sequence[Tensor] | None = None
+    batch: ExampleBatch,
+    targets: Sequence[Target],
+    batcher: MicroBatcher,
+    frozen: Sequence[Tensor] | None = None,
+    shared: Sequence[CleanPass] = (),
+    with_gradient: bool = True,
 ) -> Score:
     """The score of a batch, its targets resolved from the request, the batch's known targets, or the prediction.
+
+    Args:
+        batch: The batch.
+        targets: One per example.
+        batcher: Cuts rows into batches.
+        frozen: Targets that were resolved before.
+        shared: What the model said of each example before, where that is remembered.
+        with_gradient: Whether the clean gradient is asked for by itself.
 
     Raises:
         TargetError: If a target is given where the batch has known targets.
@@ -221,7 +238,7 @@ def score_of(
             resolved.append(torch.tensor(target))
         else:
             resolved.append(target)
-    score = Score(
+    score = (partial(SharedScore, shared, with_gradient) if shared else Score)(
         batch.signal,
         batch.forward,
         batch.logits,

@@ -1,0 +1,151 @@
+"""What `evaluate(preset="fast")` costs beside the passes that it makes.
+
+One evaluation is recorded: every call of the model with the rows it had, and whether a gradient came back to the
+input. The bare side makes the same calls again, written without the library: the model on recorded inputs of the same
+shapes in the same order, forward under `torch.inference_mode`, or forward and the gradient of the likeliest class at
+the input. Both sides alternate in one process with the same threads. The evaluation encodes its examples, ranks,
+filters, reads the answers and counts; the bare side does none of that.
+
+The rows are counted beside `needed`: those that the figures of the preset cannot do without (see `needed`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from benchmarks.cost import GATE, Seconds, keep_memory, timed
+from benchmarks.real import CLASSIFIERS
+from benchmarks.tables import markdown
+from hf_fourier import FourierExplainer
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.typing import Tensor
+
+METHODS = ("tracking", "ffc")
+#: Examples; a slow model has fewer.
+EXAMPLES, FEWER = 32, {"efficientnet-lite0": 8, "minilm-spam": 4, "antiberty-species": 2}
+
+
+@dataclass
+class Call:
+    """One call of the model: its inputs, its rows, and how many gradients came back to them."""
+
+    inputs: Mapping[str, Any]
+    rows: int
+    name: str
+    backward: int = 0
+
+
+@dataclass
+class Recorded:
+    """The calls of the model in their order; inputs of equal shapes are kept once."""
+
+    calls: list[Call] = field(default_factory=list)
+    _kept: dict[Any, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, given: Mapping[str, Any]) -> None:
+        """Note a call about to be made."""
+        tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
+        signal = next(name for name in ("pixel_values", "inputs_embeds", "input_features", "input_values")
+                      if name in tensors)  # fmt: skip
+        shapes = tuple((name, tuple(value.shape), value.stride()) for name, value in tensors.items())
+        held = {name: value.detach().clone() if isinstance(value, Tensor) else value for name, value in given.items()}
+        call = Call(self._kept.setdefault(shapes, held), len(tensors[signal]), signal)
+        self.calls.append(call)
+        if tensors[signal].requires_grad:
+            tensors[signal].register_hook(lambda _: setattr(call, "backward", call.backward + 1))
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Rows that went forward, and rows whose gradient came back."""
+        return sum(call.rows for call in self.calls), sum(call.rows * call.backward for call in self.calls)
+
+
+@contextmanager
+def recorded(model: torch.nn.Module) -> Iterator[Recorded]:
+    """Inside, the calls of a model are noted."""
+    found = Recorded()
+    hook = model.register_forward_pre_hook(lambda module, args, given: found.add(given), with_kwargs=True)
+    try:
+        yield found
+    finally:
+        hook.remove()
+
+
+def bare(model: torch.nn.Module, calls: Sequence[Call]) -> None:
+    """The same calls without the library."""
+    for call in calls:
+        if not call.backward:
+            with torch.inference_mode():
+                model(**call.inputs)
+            continue
+        signal = call.inputs[call.name].detach().requires_grad_(True)
+        score = model(**{**call.inputs, call.name: signal}).logits.log_softmax(-1).amax(-1)
+        for number in range(call.backward):
+            torch.autograd.grad(score.sum(), signal, retain_graph=number + 1 < call.backward)
+
+
+def evaluation(name: str, n: int, methods: Sequence[str]) -> tuple[FourierExplainer, Callable[[], object]]:
+    """An explainer, and its evaluation at the preset."""
+    explainer, examples = CLASSIFIERS[name].explainer(), CLASSIFIERS[name].examples(n)
+    explainer.explain(examples[:1])  # checks that are made once for a model
+    return explainer, lambda: explainer.evaluate(examples, list(methods), preset="fast")
+
+
+def measure(name: str, n: int, methods: Sequence[str], runs: int) -> dict[str, Any]:
+    """One row of the table."""
+    explainer, run = evaluation(name, n, methods)
+    run()
+    with recorded(explainer.model) as found:
+        run()
+
+    def passes() -> None:
+        with eval_mode(explainer.model):
+            bare(explainer.model, found.calls)
+
+    passes()
+    pairs: list[tuple[Seconds, Seconds]] = [(timed(passes), timed(run)) for _ in range(runs)]
+    ratios = [own.wall / plain.wall for plain, own in pairs]
+    forward, backward = found.rows
+    return {
+        "model": name,
+        "examples": n,
+        "forward rows an example": forward / n,
+        "backward": backward / n,
+        "calls": len(found.calls),
+        "bare, s": statistics.median(plain.wall for plain, _ in pairs),
+        "evaluate, s": statistics.median(own.wall for _, own in pairs),
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "ratio of CPU time": statistics.median(own.cpu / plain.cpu for plain, own in pairs),
+        "gate": "met" if statistics.median(ratios) <= GATE else "missed",
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table; see the module's text."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks evaluation", description=__doc__)
+    parser.add_argument("--models", nargs="*", default=list(CLASSIFIERS), choices=list(CLASSIFIERS))
+    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="at most; fewer of the slow models")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="of torch; on a busy machine one is steadier than all")
+    chosen = parser.parse_args(arguments)
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    keep_memory()
+    rows = []
+    for name in chosen.models:
+        n = min(chosen.examples, FEWER.get(name, chosen.examples))
+        rows.append(measure(name, n, chosen.methods, chosen.runs))
+        print(rows[-1], file=sys.stderr, flush=True)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {chosen.runs} alternating runs\n")
+    print(markdown(rows))

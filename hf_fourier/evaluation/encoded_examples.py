@@ -1,0 +1,69 @@
+"""The examples of an evaluation, encoded once for all methods, with what the model said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hf_fourier.models.base import ModelWrapper
+from hf_fourier.models.encoding import encode
+from hf_fourier.scoring.clean_passes import CleanPass
+from hf_fourier.scoring.example_batch import EncodedExample
+
+#: Bytes of examples and their gradients that are kept; beyond them, only those of the chunk at hand are.
+MOST = 2**28
+
+
+class EncodedExamples:
+    """Encodes chunks of examples when they are first asked for.
+
+    Args:
+        wrapper: Of the model.
+        examples: Raw examples.
+
+    Attributes:
+        labels: The classes that each example is explained for, to be differentiated in one pass; None for others.
+    """
+
+    def __init__(self, wrapper: ModelWrapper, examples: Sequence[Any]) -> None:
+        self._wrapper, self._examples = wrapper, examples
+        self._chunks: dict[int, list[EncodedExample]] = {}
+        self._bytes = 0
+        self.labels: Sequence[tuple[int, ...]] | None = None
+
+    @property
+    def are_known(self) -> bool:
+        """Whether all examples are kept with what the model said of them."""
+        passes = [example.clean for chunk in self._chunks.values() for example in chunk]
+        known = [one for one in passes if one is not None and one.logits is not None]
+        return len(known) == len(self._examples)
+
+    def of(self, where: slice) -> list[EncodedExample]:
+        """The encoded examples of one chunk, each with its `clean` pass.
+
+        Raises:
+            InputError: If one cannot be encoded.
+        """
+        if where.start not in self._chunks:
+            encoded = encode(self._wrapper, self._examples[where])[1]
+            size = sum(map(_bytes, encoded))
+            if self._bytes + size > MOST:
+                self._chunks.clear()
+                self._bytes = 0
+            self._bytes += size
+            for example in encoded:
+                example.clean = CleanPass()
+            self._chunks[where.start] = encoded
+        encoded = self._chunks[where.start]
+        for place, example in enumerate(encoded, start=where.start):
+            assert example.clean is not None
+            example.clean.labels = () if self.labels is None else self.labels[place]
+        return encoded
+
+
+def _bytes(example: EncodedExample) -> int:
+    """What an example takes with three gradients of its signal."""
+    entries = 1
+    for length in example.signal.shape:
+        entries *= length
+    return 12 * entries + sum(tensor.numel() * tensor.element_size() for tensor in example.parts)
