@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.domains import DOMAINS, Domain
@@ -288,11 +288,11 @@ class Evaluator:
             if "wrong_reached" not in metric.reads:
                 self._add(numbers, metric, table, "")
                 continue
-            reached = self._wrong_curves(method, domain, results, where)
+            reached = self._wrong_decisions(method, domain, results, where)
             for kind, labels in self.wrong_labels.items():
-                points = [reached[pair].of("keep") for pair in enumerate(labels[where])]
-                both = {"wrong_kept": [[point.fraction for point in row] for row in points]}
-                both["wrong_reached"] = [[float(point.agreement >= 1.0) for point in row] for row in points]
+                rows = [reached[pair] for pair in enumerate(labels[where])]
+                both = {"wrong_kept": [[fraction for fraction, _ in row] for row in rows]}
+                both["wrong_reached"] = [[decision for _, decision in row] for row in rows]
                 self._add(numbers, metric, {**table, **both}, f" ({kind})")
         return numbers
 
@@ -322,22 +322,28 @@ class Evaluator:
             numbers[name + suffix] = values
             self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
 
-    def _wrong_curves(
+    def _wrong_decisions(
         self, method: Method | PrecomputedMethod, domain: Domain, results: list[Attribution], where: slice
-    ) -> dict[tuple[int, int], Curve]:
-        """By place and wrong label, the curve of its own ranking: whether keeping the top predicts it.
+    ) -> dict[tuple[int, int], list[tuple[float, float]]]:
+        """By place and wrong label, the kept fractions with whether the top of its own ranking predicts it.
 
         A control ranks alike for every label, so the curves of the results serve.
         """
         pairs = list(dict.fromkeys(pair for labels in self.wrong_labels.values() for pair in enumerate(labels[where])))
         if _is_control(method):
-            return {(place, label): _selected(results[place], label) for place, label in pairs}
-        places, labels = [place for place, _ in pairs], [label for _, label in pairs]
-        others = self._explain(method, domain, where, places, labels)
+            kept = [[] if result.curve is None else result.curve.of("keep") for result in results]
+            return {
+                (place, label): [(point.fraction, float(point.predicted_class == label)) for point in kept[place]]
+                for place, label in pairs
+            }
+        others = self._explain(method, domain, where, [place for place, _ in pairs], [label for _, label in pairs])
         grid = FractionGrid(keep=SMALL_FRACTIONS)
         self.explainer.perturb(others, grid, replacement=self.replacement, batch_size=self.batch_size)
         curves = [other.curve for other in others if other.curve is not None]
-        return dict(zip(pairs, curves, strict=True))
+        return {
+            pair: [(point.fraction, float(point.agreement >= 1.0)) for point in curve.of("keep")]
+            for pair, curve in zip(pairs, curves, strict=True)
+        }
 
     def _explain(
         self,
@@ -385,10 +391,3 @@ class Evaluator:
 
 def _is_control(method: Method | PrecomputedMethod) -> bool:
     return isinstance(method, Method) and type(method).control
-
-
-def _selected(result: Attribution, label: int) -> Curve:
-    """The curve of a ranking that is the same for another label: whether that label is predicted."""
-    assert result.curve is not None
-    points = (replace(point, agreement=float(point.predicted_class == label)) for point in result.curve.of("keep"))
-    return Curve(tuple(points), result.curve.clean, result.curve.replacement)

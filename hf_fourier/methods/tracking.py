@@ -16,7 +16,7 @@ from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.closed_loop import checked_keeps
 from hf_fourier.methods.ffc import correlation_scores, scale_to_length
 from hf_fourier.methods.response import squared_gain
-from hf_fourier.results.ordering import descending, sorted_shuffled
+from hf_fourier.results.ordering import SHORT, descending_rows, sorted_shuffled
 from hf_fourier.scoring.representation import OUTPUT, RepresentationPass
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -154,12 +154,13 @@ def top_weights(
         counts = basis.multiplicity_on(scores.device)[order].to(scores.dtype)
         place = (counts.cumsum(1) - counts / 2) / counts.sum(1, keepdim=True)
         return torch.zeros_like(scores).scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
+    orders = descending_rows(scores, [partial(rng.generator, i, "ties") for i in range(len(scores))])
+    rows = [torch.stack(orders)] if scores.shape[1] <= SHORT else [order.unsqueeze(0) for order in orders]
     weights = torch.empty_like(scores)
-    for i, row in enumerate(scores):
-        order = descending(row, partial(rng.generator, i, "ties"))
+    for some, order in zip(weights.split([len(row) for row in rows]), rows, strict=True):
         counts = basis.multiplicity[order].to(scores.dtype)
-        place = (counts.cumsum(0) - counts / 2) / counts.sum()
-        weights[i, order] = ((1.5 * keep - place) / keep).clamp(0, 1)
+        place = (counts.cumsum(1) - counts / 2) / counts.sum(1, keepdim=True)
+        some.scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
     return weights
 
 

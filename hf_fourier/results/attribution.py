@@ -19,14 +19,14 @@ from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import parsing
-from hf_fourier.results.ordering import SORTED, cut, descending
+from hf_fourier.results.ordering import SORTED, cut, descending, ties_of
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
 from hf_fourier.results.tracks import Track, track_of
 from hf_fourier.results.views import NoView, View
 from hf_fourier.results.words import words
-from hf_fourier.seeding import ExampleRng, LazyFingerprint
+from hf_fourier.seeding import LazyFingerprint
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
@@ -117,8 +117,7 @@ class Attribution:
     @cached_property
     def order(self) -> Int[Tensor, " features"]:
         """Feature indices from the most to the least important; ties by a seeded key of the example."""
-        seed, known = int(self.provenance.get("seed", 0)), vars(self).pop(SORTED, None)
-        return descending(self.scores, lambda: ExampleRng(seed, [self.key]).generator(0, "ties"), known)
+        return descending(self.scores, lambda: ties_of(self.provenance, self.key), vars(self).pop(SORTED, None))
 
     @property
     def coefficients(self) -> Inexact[Tensor, " stored"]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 
 from hf_fourier.errors import InputError
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Int, Tensor
 
+#: Rows of so many scores are sorted together: longer ones take so long that a call for each adds nothing.
+SHORT = 2**12
 #: The attribute of a result that holds its order as an accelerator sorted it, until `order` is first read.
 SORTED = "_sorted"
 
@@ -33,6 +37,31 @@ def descending(
     if equal.any():
         _break_ties(order, equal, ties() if callable(ties) else ties)
     return torch.from_numpy(order)
+
+
+def descending_rows(
+    scores: Float[Tensor, "rows features"], ties: Sequence[Callable[[], torch.Generator]]
+) -> list[Int[Tensor, " features"]]:
+    """`descending` for each row; short rows are sorted together, which saves most of the time that they take.
+
+    Args:
+        scores: One finite number per feature.
+        ties: By row, a function that returns the generator that orders equal scores.
+    """
+    if scores.shape[1] > SHORT or scores.dtype != torch.float32:
+        return [descending(row, own) for row, own in zip(scores, ties, strict=True)]
+    values = scores.detach().cpu().numpy()
+    orders = _by_digits((0 - values).view(np.uint32))
+    ranked = np.take_along_axis(values, orders, axis=1)
+    equal = ranked[:, 1:] == ranked[:, :-1]
+    for row in np.flatnonzero(equal.any(axis=1)).tolist():
+        _break_ties(orders[row], equal[row], ties[row]())
+    return list(torch.from_numpy(orders).unbind())
+
+
+def ties_of(provenance: Mapping[str, Any], key: int) -> torch.Generator:
+    """The generator of the key that orders equal scores of a result with this provenance and fingerprint."""
+    return ExampleRng(int(provenance.get("seed", 0)), [key]).generator(0, "ties")
 
 
 def sorted_there(scores: Float[Tensor, "rows features"]) -> Int[Tensor, "rows features"]:
@@ -80,8 +109,8 @@ def _by_digits(bits: np.ndarray) -> np.ndarray:
     """
     key = bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(1 << 31))  # orders as the floats do
     low = key.astype(np.uint16).argsort(kind="stable")
-    high = (key >> np.uint32(16)).astype(np.uint16).take(low)
-    return low.take(high.argsort(kind="stable"))
+    high = np.take_along_axis((key >> np.uint32(16)).astype(np.uint16), low, axis=-1)
+    return np.take_along_axis(low, high.argsort(kind="stable"), axis=-1)
 
 
 def _break_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
@@ -97,10 +126,13 @@ def _break_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | No
     member[1:] |= equal
     places = np.flatnonzero(member)
     run = np.cumsum((places == 0) | ~equal[places - 1])
-    tied = np.sort(order[places])
-    keys = np.arange(len(tied)) if ties is None else torch.randperm(len(tied), generator=ties).numpy()
-    key = keys[np.searchsorted(tied, order[places])]
-    order[places] = order[places][np.lexsort((key, run))]
+    tied = order[places]
+    count = len(tied)
+    keys = np.arange(count) if ties is None else torch.randperm(count, generator=ties).numpy()
+    marked = np.zeros(len(order), dtype=bool)
+    marked[tied] = True
+    key = keys[np.cumsum(marked)[tied] - 1]  # the k-th tied feature by index has the k-th key
+    order[places] = tied[(run * count + key).argsort()]
 
 
 def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: int | None = None) -> int:

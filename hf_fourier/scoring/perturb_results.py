@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey
-from hf_fourier.scoring.example_batch import (
-    BatchSize,
-    BatchSource,
-    EncodedExample,
-    ExampleBatch,
-)
+from hf_fourier.results.ordering import SHORT, SORTED, descending_rows, ties_of
+from hf_fourier.scoring.example_batch import BatchSize, BatchSource, EncodedExample, ExampleBatch, grouped
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
 from hf_fourier.scoring.replacements import check_donors, checked_replacement, curve_coefficients, donors_origin
@@ -62,6 +61,7 @@ def perturb_all(
     origin = donors_origin(donors) if replacement == "example" else None
     if not overwrite:
         _refuse_other_curves(results, replacement, origin)
+    order_all(results)
     split = [_split(result, grid, overwrite) for result in results]
     pending = [i for i, (unknown, _) in enumerate(split) if unknown]
     chosen, examples = [results[i] for i in pending], [encoded[i] for i in pending]
@@ -72,7 +72,10 @@ def perturb_all(
 
     def visit(indices: list[int], batch: ExampleBatch, score: Score) -> None:
         members = [pending[index] for index in indices]
-        rows = [request.at(row) for row, i in enumerate(members) for request in split[i][0]]
+        for row, i in enumerate(members):
+            for request in split[i][0]:
+                request.example = row
+        rows = [request for i in members for request in split[i][0]]
 
         def store(request: Perturbation, mask: Tensor) -> None:
             _store(results[members[request.example]], request.mode, request.fraction, mask)
@@ -84,6 +87,24 @@ def perturb_all(
             _record(results[i], curve, cost, origin)
 
     return reopen(chosen, examples, source, visit, batch_size, donors)
+
+
+def order_all(results: Sequence[Attribution]) -> None:
+    """Sort results whose order was not asked for yet; those with few features together."""
+    short = [
+        result
+        for result in results
+        if not {"order", SORTED} & vars(result).keys() and len(result.scores) <= SHORT and result.scores.is_cpu
+    ]
+    for members in grouped(short, lambda result: (len(result.scores), result.scores.dtype)):
+        own = [short[i] for i in members]
+        ties = [partial(_ties, result) for result in own]
+        for result, order in zip(own, descending_rows(torch.stack([r.scores for r in own]), ties), strict=True):
+            vars(result)["order"] = order
+
+
+def _ties(result: Attribution) -> torch.Generator:
+    return ties_of(result.provenance, result.key)
 
 
 def _donors(result: Attribution) -> dict[str, Any] | None:

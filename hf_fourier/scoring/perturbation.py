@@ -53,10 +53,6 @@ class Perturbation:
         mask[self.order[: self.count]] = self.mode == "keep"
         return mask
 
-    def at(self, example: int) -> Perturbation:
-        """The same perturbation of the example at another index."""
-        return Perturbation(example, self.mode, self.fraction, self.actual_fraction, self.order, self.count)
-
     def relabel(self, point: CurvePoint) -> CurvePoint:
         """The point of a perturbation that leaves the same features, with the mode and fractions of this one."""
         result = point.value, point.confidence, point.agreement, point.predicted_class

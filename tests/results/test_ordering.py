@@ -1,14 +1,17 @@
 """Orders, cuts and random numbers that belong to an example."""
 
 import math
+from collections import Counter
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.ordering import cut, descending
+from hf_fourier.results.ordering import SHORT, cut, descending, descending_rows
 from hf_fourier.seeding import ExampleRng, LazyFingerprint, fingerprint
 from tests.toy_scores import noise
 
@@ -161,3 +164,25 @@ def test_a_key_is_taken_when_it_is_asked_for():
     assert ExampleRng(0, [key]).generator(0, "ties").initial_seed() == (
         ExampleRng(0, [fingerprint([torch.zeros_like(x)])]).generator(0, "ties").initial_seed()
     )
+
+
+@pytest.mark.parametrize("features", [1, 2, 37, SHORT, SHORT + 1])
+def test_rows_that_are_sorted_together_are_sorted_like_each_by_itself(features):
+    scores = torch.randint(-3, 4, (5, features), generator=torch.Generator().manual_seed(features)).float()
+    scores[0] = torch.randn(features, generator=torch.Generator().manual_seed(1))  # a row without ties
+    scores[1] = -0.0
+    seeds = [partial(torch.Generator().manual_seed, row) for row in range(5)]
+    found = descending_rows(scores, seeds)
+    for row, order in enumerate(found):
+        assert torch.equal(order, descending(scores[row], torch.Generator().manual_seed(row)))
+        assert torch.equal(order, by_lexsort(scores[row], torch.Generator().manual_seed(row)))
+
+
+def by_lexsort(scores, ties):
+    """Descending scores, then the random key of each tied feature, drawn in the order of indices."""
+    values = scores.tolist()
+    often = Counter(values)
+    tied = torch.tensor([i for i, one in enumerate(values) if often[one] > 1], dtype=torch.long)
+    keys = torch.zeros(len(scores), dtype=torch.long)
+    keys[tied] = torch.randperm(len(tied), generator=ties)
+    return torch.from_numpy(np.lexsort((keys.numpy(), -scores.numpy())))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.statistics import Summary, summarise
-from hf_fourier.evaluation.metrics.table import Table, curves_of
+from hf_fourier.evaluation.metrics.table import Table, curves_of, kept_decisions
 from hf_fourier.results.curve import Curve, common_fractions, common_replacement, maintained
 
 
@@ -56,8 +56,9 @@ def _maintain_rate_from_table(
         raise InputError(
             "curves without a kept fraction in common", "at least one between 0 and 1", "perturb with one grid"
         )
-    by_fraction = {fraction: [maintained(curve, fraction, least) for curve in curves] for fraction in inner}
-    mean = [math.fsum(row) / len(row) for row in zip(*by_fraction.values(), strict=True)]
+    decided = [[float(decision >= least) for decision in row] for row in kept_decisions(table, inner)]
+    by_fraction = dict(zip(inner, map(list, zip(*decided, strict=True)), strict=True))
+    mean = [math.fsum(row) / len(row) for row in decided]
     named = {f"maintain_rate_at_{fraction:g}": values for fraction, values in by_fraction.items()}
     return {"maintain_rate": mean, **named, "least_kept": least_kept_fraction(curves, rate, least)}
 

@@ -156,6 +156,23 @@ def curves_of(table: Table) -> list[Curve]:
     ]
 
 
+def kept_decisions(table: Table, fractions: Sequence[float]) -> list[list[float]]:
+    """The fraction of each row's decisions that are the frozen ones at each of these kept fractions.
+
+    Raises:
+        InputError: If a row has no such fraction.
+    """
+    if "kept" not in table or "kept_decision" not in table:
+        return [curve.decisions("keep", fractions) for curve in curves_of(table)]
+    found: list[list[float]] = []
+    for kept, decided in zip(table["kept"], table["kept_decision"], strict=True):
+        known = dict(zip(kept, decided, strict=False)) if len(kept) == len(decided) else {}
+        if not known.keys() >= set(fractions):  # an end by its other name, or a fraction up to rounding
+            return [curve.decisions("keep", fractions) for curve in curves_of(table)]
+        found.append([known[fraction] for fraction in fractions])
+    return found
+
+
 def wrong_reached(table: Table, row: int, fraction: float) -> float:
     """The fraction of wrong labels that are predicted at one kept fraction of one row.
 
