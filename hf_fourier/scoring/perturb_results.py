@@ -61,8 +61,7 @@ def perturb_all(
     origin = donors_origin(donors) if replacement == "example" else None
     if not overwrite:
         _refuse_other_curves(results, replacement, origin)
-    order_all(results)
-    split = [_split(result, grid, overwrite) for result in results]
+    split = [_split(result, grid, overwrite) for result in ordered(results)]
     pending = [i for i, (unknown, _) in enumerate(split) if unknown]
     chosen, examples = [results[i] for i in pending], [encoded[i] for i in pending]
     if replacement == "example":
@@ -72,10 +71,7 @@ def perturb_all(
 
     def visit(indices: list[int], batch: ExampleBatch, score: Score) -> None:
         members = [pending[index] for index in indices]
-        for row, i in enumerate(members):
-            for request in split[i][0]:
-                request.example = row
-        rows = [request for i in members for request in split[i][0]]
+        rows = _in_rows([split[i][0] for i in members])
 
         def store(request: Perturbation, mask: Tensor) -> None:
             _store(results[members[request.example]], request.mode, request.fraction, mask)
@@ -89,8 +85,16 @@ def perturb_all(
     return reopen(chosen, examples, source, visit, batch_size, donors)
 
 
-def order_all(results: Sequence[Attribution]) -> None:
-    """Sort results whose order was not asked for yet; those with few features together."""
+def _in_rows(requests: Sequence[Sequence[Perturbation]]) -> list[Perturbation]:
+    """The perturbations of a batch's examples, each with its example's place in the batch."""
+    for row, own in enumerate(requests):
+        for request in own:
+            request.example = row
+    return [request for own in requests for request in own]
+
+
+def ordered(results: Sequence[Attribution]) -> Sequence[Attribution]:
+    """The results, those with few features and no order yet sorted together."""
     short = [
         result
         for result in results
@@ -101,6 +105,7 @@ def order_all(results: Sequence[Attribution]) -> None:
         ties = [partial(_ties, result) for result in own]
         for result, order in zip(own, descending_rows(torch.stack([r.scores for r in own]), ties), strict=True):
             vars(result)["order"] = order
+    return results
 
 
 def _ties(result: Attribution) -> torch.Generator:
