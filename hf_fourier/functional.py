@@ -14,6 +14,7 @@ from hf_fourier.errors import InputError, TargetError, brief, is_list_like, whol
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.models.calls import Call, FunctionModule
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.network import CALLABLE, NetworkWrapper
 from hf_fourier.models.prediction import Prediction
@@ -219,9 +220,7 @@ def _checked(x: Any) -> Tensor:
     Raises:
         InputError: If it is no tensor of shape `(batch, …)`, is empty, or holds other than finite real numbers.
     """
-    if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta or x.is_quantized):
-        got = f"a {'meta' if x.is_meta else 'quantised' if x.is_quantized else 'sparse'} tensor"
-        raise InputError(got, "a dense one that holds numbers", "convert it, as by x.to_dense() or x.dequantize()")
+    check_dense("a batch", x)
     if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
         got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
         raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")

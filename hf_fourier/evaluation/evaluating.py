@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hf_fourier.domains import Domain
 from hf_fourier.engine import Engine
-from hf_fourier.errors import InputError, brief
+from hf_fourier.errors import InputError, brief, is_list_like
 from hf_fourier.evaluation.studies.transfer import transfer_all
 from hf_fourier.methods import Method
 from hf_fourier.models.encoding import restore
@@ -183,7 +183,7 @@ class Evaluating(Engine):
             got, do = "a batch of tensors", "pass the examples themselves, in a list"
             raise InputError(got, "raw examples", do)
         many, examples = given
-        single = not many or isinstance(true_label, (str, int))
+        single = not many or not is_list_like(true_label)
         self.wrapper.learn(examples)
         true: Any = true_label if many and single else [true_label] if single else list(true_label)  # type: ignore[arg-type]
         chosen = method or self.method

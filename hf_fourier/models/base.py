@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import FourierError, InputError, ModelError
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import device_of, forward_arguments
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.views import View
@@ -258,12 +259,7 @@ class ModelWrapper(ABC):
         for name, value in batch.items():
             if name in _NO_INPUTS:
                 continue
-            try:
-                tensors[name] = value if isinstance(value, Tensor) else tensor_of(value)
-            except (TypeError, ValueError, RuntimeError) as error:
-                raise InputError(
-                    f"{name!r} of type {type(value).__name__}", "a tensor with a batch axis", "pass return_tensors='pt'"
-                ) from error
+            tensors[name] = checked_tensor(name, value)
         if self.main_input not in tensors:
             raise InputError(
                 f"a dict with {sorted(tensors)}", f"the key {self.main_input!r}", "pass the processor's output"
@@ -283,6 +279,21 @@ class ModelWrapper(ABC):
                     "correct it",
                 )
         return tensors
+
+
+def checked_tensor(name: str, value: Any) -> Tensor:
+    """An entry of a batch as a tensor.
+
+    Raises:
+        InputError: If it is none and cannot be made one, or does not hold its numbers one by one.
+    """
+    try:
+        tensor = value if isinstance(value, Tensor) else tensor_of(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = f"{name!r} of type {type(value).__name__}"
+        raise InputError(got, "a tensor with a batch axis", "pass return_tensors='pt'") from error
+    check_dense(f"{name!r}", tensor)
+    return tensor
 
 
 def copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from hf_fourier.models.calls import Call, FunctionModule
 from hf_fourier.models.inputs.audio import read_audio
 from hf_fourier.models.inputs.axes import AxisNames, view_of
 from hf_fourier.models.inputs.containers import example_of, is_table
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.network_batch import NetworkBatch
 from hf_fourier.models.network_units import as_network_reads, scale_of, sound_rate
@@ -176,7 +177,7 @@ class NetworkWrapper(ModelWrapper):
         """The examples of an array with a batch axis, as `axes` show, and the rows of a table of numbers."""
         if self.processor is None:
             if isinstance(example, (Tensor, np.ndarray)) and self.names.holds_several(example.ndim):
-                return list(example)
+                return list(example.unbind() if isinstance(example, Tensor) else example)
             if is_table(example):
                 return list(example.to_numpy())
         return None
@@ -323,6 +324,7 @@ class NetworkWrapper(ModelWrapper):
                 values = values.dequantize() if values.is_quantized else values.to_dense()
         except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
             raise InputError(f"an example of type {type(made).__name__}", expected, do) from error
+        check_dense("an example", values)
         if values.is_complex():
             raise InputError(f"an example of {values.dtype}", expected, do)
         notes: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import torch
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task, check_numbers
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import labels_of
 from hf_fourier.models.vision import VisionWrapper
 from hf_fourier.results.views import VolumeView
@@ -97,6 +98,7 @@ class SegmentationWrapper(VisionWrapper):
 
 def _voxels(example: Any) -> Tensor:
     """A volume with its channels before it, float32 (float64 stays), whatever its bytes' order and its strides."""
+    check_dense("a volume", example)
     array = example.detach().cpu() if isinstance(example, Tensor) else example
     array = np.asarray(array.float() if isinstance(array, Tensor) and array.dtype == torch.bfloat16 else array)
     if array.dtype.kind not in "biuf":

@@ -12,6 +12,7 @@ import torch
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import ModelWrapper, Task, check_numbers
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import dtype_of, labels_of
 from hf_fourier.models.padding import in_time
 from hf_fourier.results.views import SeriesView
@@ -61,6 +62,7 @@ class TimeSeriesWrapper(ModelWrapper):
         if not isinstance(example, (np.ndarray, Tensor)) or example.ndim not in (1, 2):
             got = f"an example of type {type(example).__name__}"
             raise InputError(got, "an array (time,) or (time, channels)", "pass one series; several go in a list")
+        check_dense("a series", example)
         if isinstance(example, np.ndarray) and example.dtype.kind not in "biuf":
             raise InputError(f"a series of {example.dtype}", "real numbers", "convert it")
         values = tensor_of(example).detach()

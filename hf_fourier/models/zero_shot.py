@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Task
+from hf_fourier.models.base import Task, checked_tensor
 from hf_fourier.models.inputs.text import whole
 from hf_fourier.models.tokenization import restored, unknown_note
 from hf_fourier.models.vision import VisionBatch, VisionWrapper
@@ -17,7 +17,7 @@ from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Binary, Categorical, Head, part_of
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, fingerprint
-from hf_fourier.typing import Tensor, tensor_of
+from hf_fourier.typing import Tensor
 
 #: The inputs of the texts.
 TEXTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
@@ -64,7 +64,7 @@ class ZeroShotWrapper(VisionWrapper):
         return [self._with(one, texts) for one in encoded] if texts else encoded
 
     def _with(self, encoded: EncodedExample, rows: Mapping[str, Any]) -> EncodedExample:
-        texts = {n: tensor_of(t).cpu() for n, t in rows.items() if n in TEXTS and self.accepts(n)}
+        texts = {n: checked_tensor(n, t).cpu() for n, t in rows.items() if n in TEXTS and self.accepts(n)}
         inputs = {**encoded.inputs, **texts}
         return replace(encoded, inputs=inputs, batch_group=self.batch_group(inputs))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hf_fourier.errors import InputError, brief
+from hf_fourier.errors import InputError, brief, is_list_like
 from hf_fourier.report import privacy
 from hf_fourier.report.example_record import ExampleRecord, report_record
 from hf_fourier.report.examples import example_numbers
@@ -36,7 +36,7 @@ class ReportContent:
         names: Sequence[str] | None = None,
         spectrum: SpectrumMeans | None = None,
     ) -> None:
-        self.results = tuple(results) if isinstance(results, Iterable) else (results,)
+        self.results = tuple(results) if is_list_like(results) else (results,)
         self.evaluation, self.spectrum = evaluation, spectrum
         self.sanity = () if sanity is None else tuple(sanity) if isinstance(sanity, Sequence) else (sanity,)
         self._check_kinds()

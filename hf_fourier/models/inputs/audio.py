@@ -22,6 +22,7 @@ from hf_fourier.domains.limits import SIGNAL_ENTRIES
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.containers import is_stored
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.results.audio import AudioClip
 from hf_fourier.typing import Tensor
 
@@ -313,6 +314,7 @@ def _unreadable(path: Path) -> InputError:
 
 def _real(array: Any) -> tuple[np.ndarray, tuple[str, float]]:
     """Samples as float32, of PCM the full range ±1; the type that held them and the number that became 1."""
+    check_dense("a sound", array)
     if isinstance(array, Tensor):
         array = array.detach().cpu()
         array = array.float() if array.dtype == torch.bfloat16 else array

@@ -20,6 +20,7 @@ import torch
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
 from hf_fourier.models.inputs.containers import is_stored, is_url
+from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.typing import Tensor
 
 #: White, by the type of whole numbers. Those of other types (int16, int32) are as often 8 bits as 16, or neither.
@@ -105,6 +106,7 @@ def as_rgb(example: Any) -> tuple[np.ndarray, Range]:
     if isinstance(example, Image.Image):
         return _flattened(example)
     kind = None
+    check_dense("a picture", example)
     if isinstance(example, Tensor):
         kind = str(example.dtype).removeprefix("torch.")
         example = example.detach().cpu()
