@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hf_fourier.scoring.batching import objects_are_frozen
 from hf_fourier.torch_state import taken
 
 #: Switch interval of Python's threads during a run, in seconds.
@@ -41,7 +42,7 @@ def frozen_objects() -> Iterator[None]:
     Models and their libraries are hundreds of thousands of objects, which every collection would go through, all
     threads waiting, while a run makes small ones by the thousand.
     """
-    if gc.get_freeze_count():  # frozen already
+    if objects_are_frozen():
         yield
         return
     gc.freeze()

@@ -19,6 +19,8 @@ T = TypeVar("T")
 ROWS_ON_CPU, MOST_ON_CPU, ROWS_ON_ACCELERATOR, SMALL = 16, 128, 64, 2**18
 #: Signal entries that a batch may hold before it has fewer rows: a model's activations grow with them.
 ENTRIES = 2**22
+#: Objects that garbage collection skips where nobody has frozen any, at most.
+FROZEN_BY_PYTHON = 5_000
 
 
 #: Messages of devices, their libraries and the host when memory is short.
@@ -171,9 +173,14 @@ class MicroBatcher:
             self.splits += other.splits
 
 
+def objects_are_frozen() -> bool:
+    """Whether garbage collection skips older objects; Python 3.12 begins with some hundred that it always skips."""
+    return gc.get_freeze_count() > FROZEN_BY_PYTHON
+
+
 def _release() -> None:
     """Free what a failed chunk held; outside of the `except` block, whose traceback keeps it alive."""
-    frozen = gc.get_freeze_count()  # during a run, older objects are frozen
+    frozen = objects_are_frozen()  # as they are during a run
     if frozen:
         gc.unfreeze()
     gc.collect()

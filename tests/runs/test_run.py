@@ -28,6 +28,7 @@ from hf_fourier.results import atomic_writes
 from hf_fourier.runs import Results, folder_lock, memory, plan, worker
 from hf_fourier.runs.interpreter import SWITCH_INTERVAL
 from hf_fourier.runs.shards import Shard
+from hf_fourier.scoring.batching import objects_are_frozen
 from tests.runs.sample_results import PLAY, digests, explainer, run, texts
 
 #: An example of each store's size: 10 MB with everything.
@@ -405,19 +406,25 @@ def test_the_turns_of_threads_are_as_they_were(tmp_path: Path, monkeypatch: pyte
     assert min(call.args[0] for call in sys.setswitchinterval.call_args_list) == SWITCH_INTERVAL
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["as usual", "frozen by someone else"])
-def test_what_was_there_before_is_not_looked_through_while_a_run_goes_on(tmp_path: Path, frozen: bool) -> None:
+@pytest.mark.parametrize("frozen", ["nothing", "what Python 3.12 freezes", "all, by someone else"])
+def test_what_was_there_before_is_not_looked_through_while_a_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: str
+) -> None:
     explain, counts = explainer(), []
     explain.model.register_forward_hook(lambda *_: counts.append(gc.get_freeze_count()))
-    if frozen:
+    gc.unfreeze()
+    if frozen == "all, by someone else":
         gc.freeze()
+    elif frozen != "nothing":
+        real = gc.get_freeze_count
+        monkeypatch.setattr(gc, "get_freeze_count", lambda: max(real(), 375))
     try:
         run(texts(4), tmp_path / "run", explain)
         assert min(counts) > 10_000
-        assert bool(gc.get_freeze_count()) is frozen
+        assert objects_are_frozen() is (frozen == "all, by someone else")
         with pytest.raises(InputError, match="seed"):
             run(texts(4), tmp_path / "run", explain, seed=1)
-        assert bool(gc.get_freeze_count()) is frozen
+        assert objects_are_frozen() is (frozen == "all, by someone else")
     finally:
         gc.unfreeze()
 
