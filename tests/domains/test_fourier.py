@@ -241,6 +241,8 @@ def test_bases_are_kept_by_their_bytes(monkeypatch):
     assert of_length(100) is one
     size = base._bytes(one, set())
     assert size >= 8 * len(one)
+    shared, other = torch.zeros(3, dtype=torch.float64), torch.zeros(5, dtype=torch.int32)
+    assert base._bytes([shared, {"again": shared}, (other,), "no tensor"], set()) == 3 * 8 + 5 * 4
     monkeypatch.setattr(base, "CACHE_BYTES", 3 * size)
     for length in range(100, 109):
         assert len(of_length(length).layout) == 64 * (length // 2 + 1)

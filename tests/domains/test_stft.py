@@ -104,3 +104,10 @@ def test_the_axis():
 def test_what_is_refused(bad):
     with pytest.raises(SpecError, match="window"):
         DOMAINS.parse(bad)
+
+
+def test_as_many_coefficients_per_entry_as_are_allowed():
+    assert len(Stft(64, 1).bind(sound(100))) == 33 * (100 + 63)
+    with pytest.raises(SpecError, match="65 coefficients per entry"):
+        Stft(65, 1).bind(sound(100))
+    assert Stft(65, 1).bind(sound(64)).size == 64, "no window is longer than the signal"
