@@ -313,6 +313,7 @@ def test_passes_are_counted_where_gradients_come_back(monkeypatch):
     results = attribute(model, x, method="freqx:samples=6")
     expected = FreqX(samples=6).cost([80, 80, 70, 70, 20, 20, 3])
     assert expected == (1, 1 + 4 * 7 + 2 * 21 + 4)
+    assert FreqX(samples=6).passes_text == "1 + 1, and 7 per layer"
     for one in results:
         assert one.provenance["passes"] == dict(zip(("forward", "backward"), expected, strict=True))
     assert sum(rows) == expected[1] * 3

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from hf_fourier.domains import DOMAINS
-from hf_fourier.errors import SpecError
+from hf_fourier.domains import DOMAINS, Axis, SignalShape
+from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.precomputed import NEAR_ZERO, Precomputed
+from hf_fourier.methods.precomputed import NEAR_ZERO, Precomputed, fit
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import ALL_SPECS, LEAVES, Smooth, bound, noise, score_of, signal
 
@@ -123,3 +124,20 @@ def test_what_lies_where_the_input_is_zero_is_the_gap():
 def test_an_unknown_lift():
     with pytest.raises(SpecError, match="transport"):
         Precomputed("elsewhere", "fft")
+
+
+def test_a_map_of_all_model_positions_is_cut_to_those_of_the_signal():
+    tokens = SignalShape("tokens", (Axis("token", 3, "cycles/token"), Axis("hidden", 2, channel=True)))
+    example = EncodedExample(tokens, {"input_ids": torch.arange(5)}, content=torch.tensor([1, 2, 3]))
+    places, whole = noise(5, seed=1).float(), noise(5, 2, seed=2).float()
+    for given in (places, places[None], places[1:4]):
+        fitted, by_place = fit(given, example)
+        assert by_place
+        assert fitted.tolist() == places[1:4, None].tolist()
+    for given in (whole, whole[None], whole[1:4]):
+        fitted, by_place = fit(given, example)
+        assert not by_place
+        assert fitted.tolist() == whole[1:4].tolist()
+    for other in (places[:4], whole[:4], whole.T):
+        with pytest.raises(InputError, match="interpolate or crop"):
+            fit(other, example)

@@ -10,10 +10,12 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, Tracking
+from hf_fourier.methods.closed_loop import top_mask
 from hf_fourier.methods.ffc import correlation_scores, scale_to_length
 from hf_fourier.methods.tracking import UNMOVED, scaled_like, top_weights
 from hf_fourier.seeding import ExampleRng
-from tests.toy_scores import Linear, Smooth, noise, score_of
+from tests.fake_device import THERE, counted
+from tests.toy_scores import Linear, Smooth, noise, score_of, signal
 
 POINTS = 64
 
@@ -215,3 +217,13 @@ def test_it_is_not_said_of_a_control_that_the_rest_is_the_models(mixture):
         texts[method] = wording.example_facts(record)["shared with the magnitude ranking"]
     assert texts["tracking"].endswith("; the rest is the model's")
     assert "the model" not in texts["random"]
+
+
+def test_an_accelerator_keeps_the_same_top_features():
+    basis, rng = DOMAINS.parse("fourier").bind(signal(9)), ExampleRng(0, [1, 2])
+    scores = noise(2, len(basis))
+    for keep in (0.01, 0.4, 1.0):
+        here = top_mask(scores, basis, rng, keep)
+        there, _ = counted(lambda keep=keep: top_mask(scores.to(THERE), basis, rng, keep).cpu())
+        assert there.tolist() == here.tolist()
+        assert here.any(1).all()

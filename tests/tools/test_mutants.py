@@ -139,7 +139,7 @@ def endless(x: int) -> int:
 TESTS = """
 import time
 
-from some.library import SIZE, endless, two, unseen
+from some.core import SIZE, endless, two, unseen
 
 FLAG = __file__.replace("test_some.py", "flag")
 
@@ -178,12 +178,12 @@ root = Path(sys.argv[1])
 checkout, record = Checkout(root, "some"), Record()
 checkout.record(["test_some.py"], record, root / "record.json")
 record = Record.load(root / "record.json")
-names, file = list(record.tests), root / "some/library.py"
+names, file = list(record.tests), root / "some/core.py"
 before = file.read_text()
 executing = {f.key: [n for n in names if record.tests[n].executes(f)] for f in faults(file, root)}
 inside = [f for f in faults(file, root) if f.called]
 jobs = [(f, executing[f.key], 1.0) for f in inside]
-checkout.replaced(jobs, ("test_some.py",), ["some/library.py"], lambda f, *a: store(root / "told", told=[f.key, a]))
+checkout.replaced(jobs, ("test_some.py",), ["some/core.py"], lambda f, *a: store(root / "told", told=[f.key, a]))
 told = dict(json.loads(line)["told"] for line in (root / "told").read_text().splitlines())
 for fault in [f for f in faults(file, root) if not f.called]:
     told[fault.key] = checkout.anew(fault, names, 60.0)
@@ -194,7 +194,7 @@ print(json.dumps([told, executing, record.failed, before == file.read_text()]))
 def test_faults_are_seen_by_the_tests_that_execute_them(tmp_path: Path, root: Path) -> None:
     (tmp_path / "some").mkdir()
     (tmp_path / "some/__init__.py").write_text("")
-    (tmp_path / "some/library.py").write_text(LIBRARY)
+    (tmp_path / "some/core.py").write_text(LIBRARY)
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
@@ -203,8 +203,8 @@ def test_faults_are_seen_by_the_tests_that_execute_them(tmp_path: Path, root: Pa
     )
     assert ran.returncode == 0, ran.stderr
     told, executing, failed, restored = json.loads(ran.stdout)
-    said = {key.removeprefix("some/library.py | "): value for key, value in told.items()}
-    lines = {key.removeprefix("some/library.py | "): value for key, value in executing.items()}
+    said = {key.removeprefix("some/core.py | "): value for key, value in told.items()}
+    lines = {key.removeprefix("some/core.py | "): value for key, value in executing.items()}
     some = "test_some.py::test_"
     assert failed == []
     assert restored
