@@ -10,8 +10,8 @@ from hf_fourier import Attribution, attribute
 from hf_fourier.domains import DOMAINS, Cosine
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, AttEXplore
-from hf_fourier.methods.exploration import jittered_copies, smoothed
-from hf_fourier.scoring.heads import Regression
+from hf_fourier.methods.exploration import has_flipped, jittered_copies, smoothed
+from hf_fourier.scoring.heads import Reading, Regression
 from tests.methods.reference_walks import NORMAL, PLAIN, normalised, pictures, undone, walk
 from tests.toy_scores import Linear, Smooth, Weighted, noise, signal, value
 
@@ -410,3 +410,17 @@ def test_pictures_have_sizes_in_pixels_and_others_relative_ones():
     assert (AttEXplore().resolve(pixels).epsilon, AttEXplore().resolve(pixels).sigma) == (EPS, EPS)
     assert (AttEXplore().resolve(tokens).epsilon, AttEXplore().resolve(tokens).sigma) == (0.01, 0.01)
     assert normalised(torch.ones(3, 1, 1), PLAIN).equal(torch.ones(3, 1, 1))
+
+
+def test_the_passes_are_a_copy_and_a_point_each_step():
+    assert AttEXplore(steps=4, copies=3).passes == (4 * 3 + 4 + 1, 4 * 3 + 4 + 1)
+    assert AttEXplore(steps=4, copies=3, measure="published").passes == (4 * 3 + 2, 4 * 3 + 1)
+
+
+def test_a_decision_is_flipped_where_half_or_more_agreed_and_less_than_half_do():
+    def reading(*agreement):
+        none = torch.zeros(len(agreement))
+        return Reading(none, none, none, None, torch.tensor(agreement))
+
+    before, after = reading(0.5, 0.5, 0.4, 1.0), reading(0.4, 0.5, 0.1, 0.0)
+    assert has_flipped(before, after) == [True, False, False, True]

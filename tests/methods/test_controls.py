@@ -1,5 +1,7 @@
 """The controls rank by what they say, and ask no gradient."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hf_fourier import attribute
 from hf_fourier.domains import Axis, Fourier, SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, LowFrequency
+from hf_fourier.scoring.batching import DeviceMemory
 from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Smooth, full_bins, full_spectrum, noise, score_of
 
@@ -62,3 +65,17 @@ def test_random_is_uniform_and_belongs_to_the_example():
     assert torch.equal(alone.scores, scores[2])
     twins = attribute(Smooth(3, 400), x[[0, 0]], method="random")
     assert torch.equal(twins[0].scores, twins[1].scores)
+
+
+def test_the_memory_of_a_pass_is_measured_where_it_takes_a_gradient(monkeypatch):
+    measured = []
+
+    def measuring(memory, model, *sizes):
+        measured.append(model)
+        return nullcontext()
+
+    monkeypatch.setattr(DeviceMemory, "measuring", measuring)
+    x = noise(2, 9)
+    for method in ("magnitude", "gradient_input"):
+        attribute(Smooth(3, 9).eval(), x, method=method)
+    assert [model is not None for model in measured] == [False, True]

@@ -64,6 +64,14 @@ def test_the_constant_does_not_decide():
     assert cutoffs(basis, torch.full_like(x, 0.3), radius, 0.9).tolist() == [0] * 4
 
 
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_power_at_rounding_level_does_not_count_at_any_scale(size):
+    basis = Fourier().bind(signal(16, 16))
+    x = (torch.cos(2 * torch.pi * 3 * torch.arange(16) / 16).expand(1, 16, 16) * size).float()
+    assert (basis.magnitude(basis.forward(x)) > 0).sum() > 1, "rounding leaves power in other bins"
+    assert cutoffs(basis, x, basis.layout.radius, 1.0).tolist() == pytest.approx([3 / 16])
+
+
 def test_a_circle_is_not_cut():
     """All bins of one radius are on one side, also where rounding tells them apart."""
     shape = signal(3, 25, 25, channels=(0,))

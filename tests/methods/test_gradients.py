@@ -87,6 +87,14 @@ def test_a_logarithm_needs_a_geometric_path():
     assert gaps["uniform"] > 0.2
 
 
+def test_a_geometric_path_has_the_trapezoids_weights():
+    alphas, weights = geometric_path(8)
+    assert alphas == pytest.approx([10.0 ** (i - 7) for i in range(8)], rel=1e-9)
+    step = math.log(10)
+    inner = [10.0 ** (i - 7) * step for i in range(1, 7)]
+    assert weights == pytest.approx([1e-7 * step / 2, *inner, step / 2], rel=1e-9, abs=0)
+
+
 def test_a_geometric_path_integrates():
     alphas, weights = geometric_path(200)
     assert sum(w * a**2 for a, w in zip(alphas, weights, strict=True)) == pytest.approx(1 / 3, rel=1e-2)

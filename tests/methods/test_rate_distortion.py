@@ -203,6 +203,22 @@ def test_a_band_mask_keeps_the_best_of_its_budget(keep, unit):
     torch.testing.assert_close(one.extras["mask"], expected, atol=1e-6, rtol=0)
 
 
+def test_two_neighbours_are_drawn_together_as_well():
+    parts, x = torch.tensor([1.0, 0.6]).double(), torch.ones(1, 2).double()
+    apart, together = (
+        attribute(lambda v: v @ parts[:, None], x, value, f"band_mask:keep=0.5,smooth={smooth}", "identity")[0].scores
+        for smooth in (0, 5)
+    )
+    assert float(apart[0] - apart[1]) > 0.5
+    assert abs(float(together[0] - together[1])) < 0.25
+
+
+def test_the_passes_are_counted_by_levels_steps_and_draws():
+    assert METHODS.parse("rate_distortion:rates=1,steps=7,replacement=zero").passes == (8, 8)
+    drawn = METHODS.parse("rate_distortion:rates=1,steps=7,replacement=noise,draws=3")
+    assert drawn.passes == (1 + 7 * 3, 1 + 7 * 3)
+
+
 def test_a_sure_model_still_has_a_slope():
     """With a softmax of the softmax, as in the released code, the loss of a sure model is flat."""
     wave = torch.cos(2 * math.pi * 6 * torch.arange(32) / 32).double()

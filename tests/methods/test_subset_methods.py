@@ -46,6 +46,16 @@ def by_definition(values, features):
     return total / len(orders)
 
 
+def test_the_standard_error_of_shapley_values_falls_with_the_root_of_their_number():
+    x = noise(1, K, seed=3)
+    few, many = (
+        explained(lambda v: torch.tanh(v.cumsum(1)).sum(1, keepdim=True) ** 2, x, f"shapley:permutations={count}")[0]
+        for count in (32, 512)
+    )
+    ratio = float(few.extras["standard_error"].mean() / many.extras["standard_error"].mean())
+    assert 2.5 < ratio < 6, "4 for 16 times as many"
+
+
 @every
 def test_the_weights_of_a_sum_are_recovered(method):
     weight, x = noise(K), noise(3, K, seed=1)
@@ -386,3 +396,9 @@ def test_shapley_draws_where_features_are_many():
         a, b = (attribute(model, noise(1, 24), method="shapley", domain=domain, seed=s)[0] for s in (0, 1))
         assert len(a.scores) == features
         assert torch.equal(a.scores, b.scores) != seeded
+
+
+@pytest.mark.parametrize("noise", [0.0, -1.0, math.inf, (0.5, 0.0), (1.0, math.inf)])
+def test_levels_of_noise_are_finite_and_above_0(noise):
+    with pytest.raises(SpecError, match="fractions of the signal's norm above 0"):
+        METHODS["filters"](noise=noise)

@@ -2,6 +2,7 @@
 
 _D = "hf_fourier/domains/"
 _M = "hf_fourier/methods/"
+_FFC = "return flat.mul_((length / torch.where(norms > 0, norms, 1)).unsqueeze(1)).view_as(gradient)"
 #: By key of a fault (`python -m tools.mutants` prints it).
 EQUIVALENT: dict[str, str] = {
     _D + "base.py | 0 to 1 | spec = layouts[0].domain": "the parts of all segments have the same domain",
@@ -10,4 +11,7 @@ EQUIVALENT: dict[str, str] = {
     _D + "filterbank.py | Sub to Add | inner = inner[..., : 2 * (self._plain - 1) + self._taps]": (
         "what is cut off there is zero, and zeros are added again"
     ),
+    _M + "fetched.py | False to True | @dataclass(frozen=True, eq=False)": "no two are compared",
+    f"{_M}ffc.py | 0 to 1 | {_FFC}": "the largest entry is 1, so that the norm is 0 or at least 1",
+    _M + "response.py | Gt to GtE | signs = torch.where(noise > 0, 1.0, -1.0).to(part.values)": "no draw is exactly 0",
 }
