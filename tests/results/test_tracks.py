@@ -14,7 +14,7 @@ import transformers
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.results.tracks import Track
+from hf_fourier.results.tracks import Track, _chains
 from hf_fourier.results.views import NoView
 from tests.advice.case import explained
 from tests.models import test_dna, test_protein
@@ -37,6 +37,13 @@ def structure(residues: str, first: int = 1, skip: tuple[int, ...] = (), chain: 
 
 def factors(path: Path) -> list[float]:
     return [float(line[60:66]) for line in path.read_text().splitlines() if line[12:16] == " CA "]
+
+
+def test_a_chain_is_its_residues_without_water_and_other_atoms() -> None:
+    lines = structure("EVL", first=7).splitlines()
+    water = lines[1].replace("ATOM  ", "HETATM").replace("N   GLU", "O   HOH")
+    calcium = water.replace("O   HOH", "CA   CA")
+    assert _chains([*lines, water, calcium]) == {"A": {"   7 ": "E", "   8 ": "V", "   9 ": "L"}}
 
 
 def test_bedgraph_counts_places_from_zero(tmp_path: Path) -> None:

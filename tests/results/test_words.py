@@ -44,6 +44,13 @@ def test_characters_of_several_byte_tokens_are_put_together():
     assert words._word_texts(["▁a", "▁", "<0xC3>", "<0xA9>"], numbers) == ["a", "é"]
 
 
+def test_bytes_have_the_characters_that_tokenizers_write():
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    assert words._byte_alphabet() == {character: byte for byte, character in bytes_to_unicode().items()}
+    assert words._word_texts(["Ġno", "!", "~"], np.array([0, 0, 0])) == ["no!~"]
+
+
 def test_that_no_removal_lowers_the_score_is_said(result):
     from dataclasses import replace
 

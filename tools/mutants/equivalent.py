@@ -1,6 +1,7 @@
 """Faults that change nothing that a test could see, with the reason."""
 
 _D = "hf_fourier/domains/"
+_R = "hf_fourier/results/"
 _M = "hf_fourier/methods/"
 _FFC = "return flat.mul_((length / torch.where(norms > 0, norms, 1)).unsqueeze(1)).view_as(gradient)"
 #: By key of a fault (`python -m tools.mutants` prints it).
@@ -14,4 +15,6 @@ EQUIVALENT: dict[str, str] = {
     _M + "fetched.py | False to True | @dataclass(frozen=True, eq=False)": "no two are compared",
     f"{_M}ffc.py | 0 to 1 | {_FFC}": "the largest entry is 1, so that the norm is 0 or at least 1",
     _M + "response.py | Gt to GtE | signs = torch.where(noise > 0, 1.0, -1.0).to(part.values)": "no draw is exactly 0",
+    _R + "contributions.py | False to True | @dataclass(frozen=True, eq=False)": "no two are compared",
+    _R + "integrity.py | 28 to 29 | MOST_JSON = 2**28": "both bounds lie far above any file and below a full memory",
 }

@@ -13,9 +13,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domains": ("tests/domains", "tests/contracts/test_domains.py"),
     "methods": ("tests/methods", "tests/contracts/test_methods.py"),
     "scoring": ("tests/scoring", "tests/engine/test_memory.py"),
-    "results": ("tests/results",),
+    "results": ("tests/results", "tests/evaluation/studies/test_gene_scores.py"),
     "evaluation": ("tests/evaluation", "tests/contracts/test_metrics.py"),
-    "runs": ("tests/runs",),
+    "runs": ("tests/runs", "tests/engine/test_identities.py"),
     "report/privacy.py": ("tests/report/test_privacy.py", "tests/hub/test_secrets.py"),
 }
 #: Files whose libraries only an environment of its own has, in which tests/end_to_end/test_libraries.py tries them.

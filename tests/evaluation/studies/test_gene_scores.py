@@ -21,6 +21,7 @@ from hf_fourier.evaluation.studies.gene_expression import differential_expressio
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import score_genes
 from hf_fourier.results.gene_groups import GroupSums, compare, welch
+from hf_fourier.results.gene_ids import gene_ids
 from hf_fourier.results.gene_scores import GeneScores
 from tests.models import test_single_cell as cells
 
@@ -255,6 +256,8 @@ def test_cells_without_a_group_are_left_out() -> None:
 def test_a_column_of_other_groups_stays() -> None:
     explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
     found = score_genes(explain, table, groupby=["p", "q", "r"] * 3, check=0)
+    assert repr(found).endswith(", 3 groups)")
+    assert repr(replace(found, groups=())).endswith("by contributions)")
     filled = found.to_anndata(table)
     assert filled.uns["rank_genes_groups"]["params"]["groupby"] == "gene_scores_group"
     assert list(filled.obs["gene_scores_group"]) == ["p", "q", "r"] * 3
@@ -519,3 +522,11 @@ def test_labels_stand_in_for_groups_in_figures() -> None:
     assert names == set(scored().labels)
     with pytest.raises(InputError, match="one of dots, heat"):
         scored().plot(kind="bars")
+
+
+def test_ids_are_of_the_named_column_or_of_the_first_that_holds_ensembl_ids() -> None:
+    ids = ["ENSG00000000003", "ENSG00000000005"]
+    var = pd.DataFrame({"symbol": ["TSPAN6", "TNMD"], "feature_id": ids, "gene_ids": ["7", "8"]}, index=["a", "b"])
+    assert gene_ids(var) == ids
+    assert gene_ids(var, "symbol") == ["TSPAN6", "TNMD"]
+    assert gene_ids(var[["symbol"]]) == ["a", "b"]
