@@ -391,3 +391,22 @@ def test_checkpoints_say_it_too(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) 
         FourierExplainer.from_pretrained(tmp_path, attn_implementation="flash_attention_2")
     assert "check the name" not in caught.value.hint
     assert FourierExplainer.from_pretrained(tmp_path, attn_implementation="sdpa").model is not None
+
+
+def test_numbers_beyond_a_table_are_named_with_what_it_has() -> None:
+    def expected(name: str, number: int) -> str:
+        inputs = {**tiny_models.batch(), name: torch.full((3, 9), number)}
+        return refusal(IndexError("index out of range in self"), text(), inputs).expected
+
+    config = text().config
+    types, places = config.type_vocab_size, config.max_position_embeddings
+    assert expected("token_type_ids", types) == f"token_type_ids from 0 to {types - 1}; the largest is {types}"
+    assert expected("position_ids", places) == f"position_ids from 0 to {places - 1}; the largest is {places}"
+
+
+def test_types_of_weights_are_named_where_there_are_several() -> None:
+    error = RuntimeError("mat1 and mat2 must have the same dtype, but got Half and Float")
+    assert refusal(error, text(), tiny_models.batch()).expected == "weights of one type"
+    mixed = text()
+    mixed.classifier.half()
+    assert refusal(error, mixed, tiny_models.batch()).expected == "weights of one type, not of float16 and float32"
