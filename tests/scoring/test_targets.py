@@ -204,6 +204,13 @@ def test_case_and_spaces_of_labels_are_no_matter(label):
         Categorical({0: "spam", 1: "SPAM"}).check("Spam")
 
 
+@pytest.mark.parametrize(("classes", "more"), [(7, ""), (8, ""), (9, ", …")])
+def test_an_unknown_label_lists_the_first_eight(classes, more):
+    with pytest.raises(TargetError) as caught:
+        Categorical({i: f"name {i}" for i in range(classes)}).check("zebra")
+    assert caught.value.expected == "one of " + ", ".join(f"'name {i}'" for i in range(min(classes, 8))) + more
+
+
 def test_numbers_as_labels():
     stars = Categorical({0: "1", 1: "2", 2: "3"})
     assert [stars.check(target) for target in ("1", "3", 1, Typed("3"), Typed("0"))] == [0, 2, 1, 2, 0]

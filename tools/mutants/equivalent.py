@@ -2,6 +2,7 @@
 
 _D = "hf_fourier/domains/"
 _R = "hf_fourier/results/"
+_S = "hf_fourier/scoring/"
 _M = "hf_fourier/methods/"
 _FFC = "return flat.mul_((length / torch.where(norms > 0, norms, 1)).unsqueeze(1)).view_as(gradient)"
 #: By key of a fault (`python -m tools.mutants` prints it).
@@ -17,4 +18,11 @@ EQUIVALENT: dict[str, str] = {
     _M + "response.py | Gt to GtE | signs = torch.where(noise > 0, 1.0, -1.0).to(part.values)": "no draw is exactly 0",
     _R + "contributions.py | False to True | @dataclass(frozen=True, eq=False)": "no two are compared",
     _R + "integrity.py | 28 to 29 | MOST_JSON = 2**28": "both bounds lie far above any file and below a full memory",
+    _S
+    + "heads/segmentation.py | Mult to Div | odds = margin * signs if margin.requires_grad else signs.mul_(margin)": (
+        "the signs are 1 and -1, and where nothing counts the number is arbitrary"
+    ),
+    _S + "pending.py | True to False | return tensor.pin_memory().to(device, non_blocking=True)": (
+        "the copy is waited for, with the same numbers"
+    ),
 }
