@@ -46,14 +46,14 @@ def same(a: Attribution, b: Attribution) -> None:
     assert (a.label, a.target) == (b.label, b.target)
     assert [name for name, _ in a.top_predictions] == [name for name, _ in b.top_predictions]
     assert a.value == pytest.approx(b.value, rel=1e-4, abs=1e-6)
-    # What a stage of tracking keeps can depend on the last digits, and torch 2.6 attends by another kernel there.
-    near = 5e-3 if OLD else 1e-4
+    # What a stage of tracking keeps can depend on the last digits of a gradient, as in one of these with torch 2.6.
+    near, nearly = (5e-3, 0.05) if OLD else (1e-4, 1e-3)
     torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=near * float(a.scores.abs().max()))
     torch.testing.assert_close(a.signal, b.signal)
     assert sorted(b.order.tolist()) == list(range(len(b.scores)))
     assert bool((b.scores[b.order].diff() <= 0).all())
     for one, other in zip(a.curve.points if a.curve else (), b.curve.points if b.curve else (), strict=True):
-        assert one.value == pytest.approx(other.value, rel=1e-3, abs=1e-3)
+        assert one.value == pytest.approx(other.value, rel=nearly, abs=1e-3)
 
 
 @pytest.mark.parametrize(
