@@ -8,7 +8,9 @@ that gene; beside it stand the gene's own gradient × input, what `explainer.gen
 gradients, each gene deleted or masked alone), the ranks as the model reads them, and controls (differential expression
 is Welch's t of the cell's true type against all others; attention is the attention rollout of Abnar and Zuidema 2020,
 arXiv 2005.00928, from the position that the classifier reads). `--only genes` leaves out the game of frequencies, the
-rankings of genes that come from it, and the masking of each gene alone.
+rankings of genes that come from it, and the masking of each gene alone. `--folds N --folder DIR` asks the blood cells
+of N folds (genes alone), each of a model trained on all others (`benchmarks.folds`). The folder keeps these models
+and what was measured of each eight cells, and the same command goes on there.
 
 `keep` is the share of decisions that survive on the top share alone, `delete` the share that survive without it (low is
 good). `area` is the mean over r = .1, .2, …, .9 of the confidence kept when the lowest r is deleted minus that when the
@@ -20,14 +22,17 @@ embedding), by order (`low_frequency`; for genes the cell's own ranks), and `ran
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks import folds
 from benchmarks.real import CELLS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
@@ -35,6 +40,7 @@ from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import explained, scores_of
+from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.curve import Curve, FractionGrid
 
 STEPS = tuple(i / 10 for i in range(1, 10))
@@ -49,6 +55,8 @@ METHODS = ("ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency",
 TOP = 0.04
 #: Cells that are explained together.
 AT_ONCE = 16
+#: The same in folds, where each piece is kept.
+IN_FOLDS = 8
 #: Upper ends of bands along the ranking, as shares of half a cycle per gene.
 BANDS = (1 / 16, 1 / 4, 1 / 2, 1)
 
@@ -193,15 +201,64 @@ def play_genes(
     return played
 
 
+def play_folds(count: int, cells: int, folder: Path) -> tuple[dict[str, list[Curve]], int]:
+    """The curves of each ranking of genes over blood cells of several folds, and how many are named rightly.
+
+    Args:
+        count: Of folds.
+        cells: How many of their cells, drawn at random.
+        folder: Where models and pieces of the answer are kept.
+    """
+    held_out = [(fold, cell) for fold in range(count) for cell in folds.held_out(fold)]
+    drawn = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))[:cells]
+    chosen = [held_out[i] for i in sorted(drawn.tolist())]
+    played, right, expression = dict[str, list[Curve]](), 0, None
+    for fold in range(count):
+        explainer = folds.explainer(fold, folder)
+        if expression is None:  # over all cells; the folds' vocabularies are one
+            expression = differential_expression(
+                explainer.processor, [cell for _, cell in chosen], [cell["label"] for _, cell in chosen]
+            )
+        own = [cell for number, cell in chosen if number == fold]
+        for start in range(0, len(own), IN_FOLDS):
+            piece, path = own[start : start + IN_FOLDS], folder / f"{count}-{cells}-{fold}-{start:04}.json"
+            if not path.is_file():
+                clean = explainer.explain(piece, method="magnitude", contributions=0)
+                rankings = orders(explainer, piece, False, expression or {}, 1000 * fold + start)
+                curves = {name: delete_genes(explainer, clean, GRID, orders=one) for name, one in rankings.items()}
+                values: dict[str, Any] = {
+                    name: [curve.to_dict() for curve in several] for name, several in curves.items()
+                }
+                values["right"] = sum(a.label == cell["label"] for a, cell in zip(clean, piece, strict=True))
+                write_whole(path, [json.dumps(values).encode()])
+                print(f"fold {fold}: {start + len(piece)} of {len(own)} cells", file=sys.stderr, flush=True)
+            values = json.loads(path.read_text(encoding="utf-8"))
+            right += values.pop("right")
+            for name, several in values.items():
+                played.setdefault(name, []).extend(map(Curve.from_dict, several))
+    return played, right
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks genes", description=__doc__)
     parser.add_argument("--data", choices=tuple(CELLS), default="blood")
     parser.add_argument("--only", choices=("genes",), help="leave out the game of frequencies")
     parser.add_argument("--cells", type=int, default=40)
+    parser.add_argument("--folds", type=int, help="of blood cells, up to four")
+    parser.add_argument("--folder", type=Path, help="where models of folds are kept")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
+    if given.folds:
+        if given.folder is None or given.data != "blood":
+            parser.error("--folds needs --folder, and the blood cells")
+        given.folder.mkdir(parents=True, exist_ok=True)
+        played, right = play_folds(given.folds, given.cells, given.folder)
+        count = len(next(iter(played.values())))
+        print(f"{count} cells of {given.folds} folds, {right} named rightly.\n")
+        print(markdown([row("genes", name, played) for name in played]) + "\n")
+        return
     real, whole = CELLS[given.data], given.only is None
     explainer, cells = real.explainer(), real.examples(given.cells)
     clean = explainer.explain(cells, method="ffc" if whole else "magnitude")

@@ -9,6 +9,7 @@ import typer
 
 from hf_fourier.cli.gene_options import GenesRequest
 from hf_fourier.cli.help_text import add_help
+from hf_fourier.cli.mutation_options import MutationsRequest
 from hf_fourier.cli.options import (
     BandsRequest,
     EvaluateRequest,
@@ -80,6 +81,17 @@ def run_dataset(request: RunRequest) -> None:
 def genes(request: GenesRequest) -> None:
     """Score the genes of a table of CELLS, test groups of cells, or perturb genes."""
     from hf_fourier.cli.genes import run
+
+    run(request)
+
+
+@command(app)
+def mutations(request: MutationsRequest) -> None:
+    """Map the mutations of each protein or DNA SEQUENCE: what every substitution of one letter does to the answer.
+
+    The command writes a table, a figure and a track for each sequence; --motifs adds the arrays of all sequences.
+    """
+    from hf_fourier.cli.mutations import run
 
     run(request)
 

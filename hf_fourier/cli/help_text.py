@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 usage error."
 #: The headings of `hf-fourier --help`, with the commands under each.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Explain": ("explain", "bands", "spectrum", "explain-dataset", "genes", "demo"),
+    "Explain": ("explain", "bands", "spectrum", "explain-dataset", "genes", "mutations", "demo"),
     "Evaluate": ("evaluate", "sanity-check"),
     "Share": ("report", "push"),
     "Look up": ("methods", "domains", "models", "assets"),
@@ -34,6 +34,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "genes": (
         "hf-fourier genes ksplit1 cells.h5ad --dictionaries ctheodoris/Geneformer --groupby cell_type --output genes",
         "hf-fourier genes ksplit1 cells.h5ad --perturb delete --gene CD3D --gene CD3D+CD3E --output perturbed",
+    ),
+    "mutations": (
+        "hf-fourier mutations facebook/esm2_t6_8M_UR50D EVQLVESGGGLVQPGG --output mutations --places 3-5,9",
+        "hf-fourier mutations zhihan1996/DNA_bert_6 promoters.fasta --output mutations --target 1 --motifs",
     ),
     "evaluate": (
         "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc --method closed_loop",

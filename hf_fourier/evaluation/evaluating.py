@@ -335,7 +335,9 @@ class Evaluating(Engine):
             by: "delete" takes the token out and closes the gap, in the cells that have all genes; "overexpress" puts it
                 first, whether the cell had it or not.
             embedding: Of a cell: "mean" over its genes, marks left out, or "cls"; None for that where there is a
-                `<cls>`. Perturbed genes are in neither of the means that are compared.
+                `<cls>`. Perturbed genes are in neither of the means that are compared. "geneformer" as Geneformer's
+                tools take it (`emb_mode="cell"`): means with the perturbed genes in them; without states the mean over
+                the other genes of the cosines of their embeddings.
             layer: 0 for the last layer, which Geneformer's authors advise for fine-tuned classifiers, -1 for the one
                 before, for pretrained models.
             states: As Geneformer's `cell_states_to_model`: `state_key` (a column of `obs`, or one state for each cell),

@@ -280,6 +280,12 @@ CASES = [
     Case("write the cells of one genome", lambda: _genomes(2), lambda: _genomes(1)),
     Case("leave `dictionaries` out", lambda: _seen(dictionaries="a/b"), _seen),
     Case("correct `samples`", lambda: _scores().averaged("ab"), lambda: _scores().averaged("abab")),
+    Case("correct `samples`", lambda: _scores().averaged([None] * 4), lambda: _scores().averaged([*"aba", None])),
+    Case(
+        "correct `against`",
+        lambda: _perturbed().table(against="all"),
+        lambda: _perturbed(None, by="delete").table(against="all"),
+    ),
     Case("add it", lambda: _market("genes.tsv"), _market),
     Case(
         "correct `gene_ids`",

@@ -72,6 +72,21 @@ def _map(sequence: str, places: Any = None) -> Any:
     return test_dna.explainer("bases").mutations(sequence, places=places)
 
 
+def _typed(*words: str) -> Any:
+    """`hf-fourier mutations` of one sequence, or of two, as it is typed; an error of it is raised."""
+    from typer.testing import CliRunner
+
+    from hf_fourier.cli.app import app
+
+    folder = Path(tempfile.mkdtemp())
+    proteins().model.save_pretrained(folder / "model")
+    proteins().processor.save_pretrained(folder / "model")
+    asked = [PROTEIN, *words, "--output", str(folder / "out"), "--debug"]
+    done = CliRunner().invoke(app, ["mutations", str(folder / "model"), *asked])
+    if done.exception is not None:
+        raise done.exception
+
+
 def _browsed(chrom: str) -> Any:
     return proteins().explain(PROTEIN).track().to_bed(Path(tempfile.mkdtemp()) / "a.bed", chrom)
 
@@ -118,6 +133,14 @@ COUNTS = [[1, 0, 7, 2], [3, 5, 0, 9]]
 LOGS = np.log1p(np.asarray(COUNTS) / np.sum(COUNTS, axis=1, keepdims=True) * 1e4)
 
 CASES = [
+    Case("correct --places", lambda: _typed("--places", "0"), lambda: _typed("--places", "1-2")),
+    Case("correct --strand", lambda: _typed("--strand", "x"), lambda: _typed("--places", "1", "--strand", "-")),
+    Case("leave out --places", lambda: _typed("--motifs", "--places", "1"), lambda: _typed("--motifs")),
+    Case(
+        "cut the sequences to one length",
+        lambda: _typed(PROTEIN[1:], "--motifs"),
+        lambda: _typed(PROTEIN[::-1], "--motifs"),
+    ),
     Case(
         "leave out numbers, marks and names",
         lambda: proteins().explain("1 EVQLV 5"),

@@ -17,6 +17,8 @@ from hf_fourier.results.table import Table
 
 #: How many genes above and below in the same cell a gene is compared with, where all genes were perturbed.
 NEIGHBOURS = 2
+#: What shifts are compared with.
+LIKE_RANK, ALL = "like rank", "all"
 #: A gene is marked as significant below this false discovery rate.
 SIGNIFICANT = 0.05
 
@@ -69,13 +71,17 @@ class GeneShifts:
         of = "" if cells == whole else f"{cells} of "
         return f"GeneShifts({many} perturbations {done} in {of}{whole} cells{goal})"
 
-    def table(self) -> Table:
+    def table(self, against: str = LIKE_RANK) -> Table:
         """One row for each perturbation, the strongest first.
 
         The test is Wilcoxon's rank-sum test of its shifts against those of genes of like rank in the same cells: random
         ones that were perturbed as controls, or where all genes were perturbed, the two above and below each. Cells in
         which a gene has none on one side (it is their first or last) are not in the test. P values are adjusted over
         the perturbations by Benjamini and Hochberg (1995). Cells are taken as independent.
+
+        Args:
+            against: "like rank"; or "all" for the shifts of all genes in all cells, which Geneformer's tools compare
+                with (those of the gene itself among them), where all genes were perturbed.
 
         Returns:
             `Gene_name`, `Ensembl_ID` (of a combination joined by " + "), `Cosine_sim_mean`, `Cosine_sim_stdev` (over
@@ -85,13 +91,22 @@ class GeneShifts:
             `Alt_end_vs_random_pval_NAME`, `Alt_end_FDR_NAME`, and `Sig` (1 where `Goal_end_FDR` is below .05). Without
             states, sorted by the cosine, lowest first: `Cosine_vs_random_pval`, `Cosine_FDR`. No p value where there is
             nothing to compare with.
+
+        Raises:
+            InputError: If `against` is neither, or "all" where genes were named.
         """
+        if against not in (LIKE_RANK, ALL) or (against == ALL and self.settings["genes"] is not None):
+            got = f"against {against!r}" + (" of named genes" if against == ALL else "")
+            raise InputError(got, f"{LIKE_RANK!r}, or {ALL!r} where all genes were perturbed", "correct `against`")
         columns: dict[str, list[Any]] = {"Gene_name": [], "Ensembl_ID": []}
         values = {"Cosine{}": self.cosine} if not self.ends else {}  # the part of titles that says what was tested
         for i, end in enumerate(self.ends):
             values["Goal_end{}" if not i else f"Alt_end{{}}_{end}"] = self.shifts[:, i]
         p = {name: np.full(len(self.perturbed), np.nan) for name in values}
+        every = np.flatnonzero(~self.control)
         for number, rows, tested, others in self._compared():
+            if against == ALL:
+                tested, others = rows, every
             columns["Gene_name"].append(" + ".join(self.symbols[number]))
             columns["Ensembl_ID"].append(" + ".join(self.perturbed[number]))
             for i, end in enumerate(self.ends):
@@ -109,7 +124,7 @@ class GeneShifts:
         for name, found in p.items():
             for title, numbers in (("_vs_random_pval", found), ("_FDR", _adjusted(found))):
                 columns[name.format(title)] = [None if np.isnan(one) else float(one) for one in numbers]
-        return _sorted(columns, bool(self.ends), (self._note(), *self.settings.get("notes", ())))
+        return _sorted(columns, bool(self.ends), (self._note(against), *self.settings.get("notes", ())))
 
     def downstream_table(self, gene: str | None = None) -> Table:
         """What a perturbation does to the embeddings of the other genes, those first that it shifts more than controls.
@@ -191,11 +206,18 @@ class GeneShifts:
                 others += [above[both], below[both]]
             yield i, rows, rows[tested], np.concatenate(others)
 
-    def _note(self) -> str:
-        what = {"cls": "<cls>", "mean": "mean of the genes"}[self.settings["embedding"]]
+    def _note(self, against: str) -> str:
+        embedding = self.settings["embedding"]
+        what = {"cls": "<cls>", "mean": "mean of the genes", "geneformer": "mean of all genes"}[embedding]
         layer = self.settings["layer"]
         where = {0: "last layer", -1: "last layer but one"}.get(layer, f"layer {-layer} before the last")
-        return f"cosines of the {what} in the {where}, without the perturbed genes; p against genes of like rank"
+        without = ", the perturbed ones included as in Geneformer's tools"
+        if embedding != "geneformer":
+            without = ", without the perturbed genes"
+        elif not self.ends:
+            what, without = "embedding of each other gene", ", their mean over the genes as in Geneformer's tools"
+        others = "genes of like rank" if against == LIKE_RANK else "all genes"
+        return f"cosines of the {what} in the {where}{without}; p against {others}"
 
 
 def _by_number(numbers: np.ndarray, count: int) -> list[np.ndarray]:
@@ -230,7 +252,7 @@ def _sorted(columns: dict[str, list[Any]], goal: bool, notes: tuple[str, ...]) -
         columns["Sig"] = [int(one is not None and one < SIGNIFICANT) for one in adjusted]
     rows = [i for i, count in enumerate(columns["N_Detections"]) if count]
     if goal:
-        rows.sort(key=lambda i: (-columns["Sig"][i], -columns["Shift_to_goal_end"][i]))
+        rows.sort(key=lambda i: (-columns["Sig"][i], -columns["Shift_to_goal_end"][i], adjusted[i] or 0.0))
     else:
         rows.sort(key=lambda i: columns["Cosine_sim_mean"][i])
     return Table({name: [values[i] for i in rows] for name, values in columns.items()}, notes)

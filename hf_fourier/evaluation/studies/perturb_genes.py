@@ -29,7 +29,7 @@ from hf_fourier.typing import Tensor
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
-KINDS, EMBEDDINGS = ("delete", "overexpress"), ("mean", "cls")
+KINDS, EMBEDDINGS = ("delete", "overexpress"), ("mean", "cls", "geneformer")
 #: Perturbed cells that are done, and written, together: an interruption loses as many at most.
 AT_ONCE = 1024
 #: Cells of which the hidden states are held together, at most.
@@ -194,7 +194,7 @@ class EmbeddingReader:
 
     Attributes:
         wrapper: The model's wrapper.
-        embedding: "mean" or "cls".
+        embedding: "mean", "cls" or "geneformer".
         layer: 0 for the last layer, -1 for the one before, and so on.
         batch_size: Rows in a batch, at most.
     """
@@ -210,7 +210,7 @@ class EmbeddingReader:
 
         Args:
             explainer: The model.
-            embedding: "mean" or "cls"; None for that where the vocabulary has a `<cls>`.
+            embedding: "mean", "cls" or "geneformer"; None for the first two, "cls" where the vocabulary has a `<cls>`.
             layer: 0 for the last layer, -1 for the one before, and so on.
             batch_size: Rows in a batch, at most.
 
@@ -224,7 +224,7 @@ class EmbeddingReader:
         chosen = embedding or ("cls" if marked else "mean")
         if chosen not in EMBEDDINGS or (chosen == "cls" and not marked):
             got = f"embedding {chosen!r}" + ("" if chosen not in EMBEDDINGS else " of a vocabulary without <cls>")
-            raise InputError(got, "mean, or cls where there is a <cls>", "correct `embedding`")
+            raise InputError(got, "mean, geneformer, or cls where there is a <cls>", "correct `embedding`")
         layers = int(wrapper.config.num_hidden_layers)
         layer = whole_number("layer", layer)
         if not -layers <= layer <= 0:
@@ -325,11 +325,19 @@ class _Work:
 
         def visit(i: int, hidden: Tensor, _: Tensor | None) -> list[float]:
             variant = variants[i]
-            whole = clean[variant.cell][0]
+            whole, geneformer = clean[variant.cell][0], self.reader.embedding == "geneformer"
+            content, before, after = cells[variant.cell].content, variant.before, variant.after
+            by_gene = None
+            if self.downstream or geneformer:
+                by_gene = _cosine(whole[list(before)], hidden[list(after)])
             if self.downstream:
-                self._gather(affected, variant, _cosine(whole[list(variant.before)], hidden[list(variant.after)]))
-            one, other = (self.reader.embedded(*pair) for pair in ((whole, variant.before), (hidden, variant.after)))
-            return [float(_cosine(one, other)), *(float(_cosine(other, g) - _cosine(one, g)) for g in self.goals)]
+                assert by_gene is not None
+                self._gather(affected, variant, by_gene)
+            if geneformer:  # perturbed genes are in both means
+                before, after = content, range(content[0], after[-1] + 1)
+            one, other = self.reader.embedded(whole, before), self.reader.embedded(hidden, after)
+            cosine = by_gene.mean() if geneformer and by_gene is not None else _cosine(one, other)
+            return [float(cosine), *(float(_cosine(other, g) - _cosine(one, g)) for g in self.goals)]
 
         found = np.array(self.reader.read([one.tokens for one in variants], visit), dtype=np.float64)
         found = found.reshape(len(variants), 1 + len(self.goals))
