@@ -202,7 +202,7 @@ def play_genes(
 
 
 def play_folds(count: int, cells: int, folder: Path) -> tuple[dict[str, list[Curve]], int]:
-    """The curves of each ranking of genes over blood cells of several folds, and how many are named rightly.
+    """The curves of each ranking of genes over blood cells of several folds, and how many are classified correctly.
 
     Args:
         count: Of folds.
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str]) -> None:
         given.folder.mkdir(parents=True, exist_ok=True)
         played, right = play_folds(given.folds, given.cells, given.folder)
         count = len(next(iter(played.values())))
-        print(f"{count} cells of {given.folds} folds, {right} named rightly.\n")
+        print(f"{count} cells of {given.folds} folds, {right} classified correctly.\n")
         print(markdown([row("genes", name, played) for name in played]) + "\n")
         return
     real, whole = CELLS[given.data], given.only is None
