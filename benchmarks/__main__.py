@@ -9,7 +9,7 @@ import sys
 import benchmarks
 
 #: Modules that the benchmarks share and that measure nothing.
-SHARED = {"__main__", "assets", "candidates", "keeping", "peers", "real", "statistics", "tables"}
+SHARED = {"__main__", "assets", "candidates", "folds", "keeping", "peers", "real", "statistics", "tables"}
 
 
 def main() -> int:
