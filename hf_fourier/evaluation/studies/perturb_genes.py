@@ -326,7 +326,8 @@ class _Work:
         def visit(i: int, hidden: Tensor, _: Tensor | None) -> list[float]:
             variant = variants[i]
             whole, geneformer = clean[variant.cell][0], self.reader.embedding == "geneformer"
-            content, before, after = cells[variant.cell].content, variant.before, variant.after
+            before: Sequence[int] = variant.before
+            after: Sequence[int] = variant.after
             by_gene = None
             if self.downstream or geneformer:
                 by_gene = _cosine(whole[list(before)], hidden[list(after)])
@@ -334,7 +335,8 @@ class _Work:
                 assert by_gene is not None
                 self._gather(affected, variant, by_gene)
             if geneformer:  # perturbed genes are in both means
-                before, after = content, range(content[0], after[-1] + 1)
+                before = cells[variant.cell].content
+                after = range(before[0], after[-1] + 1)
             one, other = self.reader.embedded(whole, before), self.reader.embedded(hidden, after)
             cosine = by_gene.mean() if geneformer and by_gene is not None else _cosine(one, other)
             return [float(cosine), *(float(_cosine(other, g) - _cosine(one, g)) for g in self.goals)]
