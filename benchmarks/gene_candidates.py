@@ -109,7 +109,7 @@ class Cells:
         cells, genes = self.ids.shape
         places, found, gone = torch.arange(genes).repeat(cells, 1), torch.zeros(cells, genes), 0
         for step in (*STEPS, genes):
-            order = scores(self.ids.gather(1, places)).argsort(1, descending=True, stable=True)
+            order = scores(self.ids.gather(1, places)).argsort(dim=1, descending=True, stable=True)
             top, rest = order[:, : step - gone], order[:, step - gone :].sort(1).values
             found.scatter_(1, places.gather(1, top), -torch.arange(gone, step).float().repeat(cells, 1))
             places, gone = places.gather(1, rest), step
