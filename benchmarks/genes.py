@@ -16,7 +16,9 @@ and what was measured of each eight cells, and the same command goes on there.
 good). `area` is the mean over r = .1, .2, …, .9 of the confidence kept when the lowest r is deleted minus that when the
 highest r is, relative to the whole cell's: 0 for a random order. Brackets are 95 % bootstrap intervals over cells; gaps
 in area are paired, cell by cell, to the controls, which ask no model: by size (`magnitude`; for genes the length of the
-embedding), by order (`low_frequency`; for genes the cell's own ranks), and `random`.
+embedding), by order (`low_frequency`; for genes the cell's own ranks), and `random`. A second table of genes has the
+means over the four shares of the decisions kept without the top (`falls`) and on it alone (`suffices`), and both minus
+those of the default, paired cell by cell.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ CONTROLS = {
     "frequencies": ("magnitude", "low_frequency", "random"),
     "genes": ("embedding's length (control)", "the cell's own ranks (control)", "random (control)"),
 }
+#: The default of `explainer.genes`.
+DEFAULT = "explainer.genes by contributions"
 METHODS = ("ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random")
 TOP = 0.04
 #: Cells that are explained together.
@@ -172,6 +176,26 @@ def row(game: str, name: str, played: dict[str, list[Curve]]) -> dict[str, Any]:
     return {"perturbed": game, "ranking": name, **kept, **gone, "area": described(areas), **gaps}
 
 
+def against_default(played: Mapping[str, Sequence[Curve]]) -> list[dict[str, Any]]:
+    """What falls and what suffices by each ranking, paired with the default: differences in the decisions kept."""
+    grids = {
+        name: {
+            mode: np.array([[c.at(mode, s).agreement for s in SHARES] for c in curves]) for mode in ("delete", "keep")
+        }
+        for name, curves in played.items()
+    }
+    rows = []
+    for name, own in grids.items():
+        gone, kept = (own[mode] - grids[DEFAULT][mode] for mode in ("delete", "keep"))
+        rows.append({
+            "ranking": name, "falls": described(own["delete"].mean(1).tolist()),
+            "minus default's": described(gone.mean(1).tolist()), "at 4 %": described(gone[:, 0].tolist()),
+            "at 30 %": described(gone[:, -1].tolist()), "suffices": described(own["keep"].mean(1).tolist()),
+            "minus default's kept": described(kept.mean(1).tolist()),
+        })  # fmt: skip
+    return rows
+
+
 def play_frequencies(
     explainer: FourierExplainer, cells: Sequence[Any], clean: Sequence[Attribution]
 ) -> dict[str, list[Curve]]:
@@ -258,6 +282,7 @@ def main(arguments: Sequence[str]) -> None:
         count = len(next(iter(played.values())))
         print(f"{count} cells of {given.folds} folds, {right} classified correctly.\n")
         print(markdown([row("genes", name, played) for name in played]) + "\n")
+        print(markdown(against_default(played)) + "\n")
         return
     real, whole = CELLS[given.data], given.only is None
     explainer, cells = real.explainer(), real.examples(given.cells)
@@ -270,3 +295,4 @@ def main(arguments: Sequence[str]) -> None:
         print(markdown([row("frequencies", name, frequencies) for name in frequencies]) + "\n")
     genes = play_genes(explainer, cells, clean, whole)
     print(markdown([row("genes", name, genes) for name in genes]) + "\n")
+    print(markdown(against_default(genes)) + "\n")

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import assets, genes
+from benchmarks import assets, folds, genes
+from hf_fourier.demo.convert.cells import split
+from hf_fourier.results.curve import Curve, CurvePoint
 from tests.models import test_single_cell
 
 
@@ -30,6 +32,40 @@ def test_attention_is_the_rollout_from_the_position_that_is_read() -> None:
         np.testing.assert_allclose(own, paths[result.inputs["content"]], rtol=1e-5)
         assert paths.sum() == pytest.approx(1)
     explainer.model.set_attn_implementation(before)
+
+
+def test_folds_part_the_cells_by_label_and_begin_with_the_test_split() -> None:
+    names, labels = [f"cell-{i}" for i in range(137)], ["T", "B", "T", "NK", "T"] * 27 + ["B", "B"]
+    found = folds.folds_of(names, labels)
+    assert [number == 0 for number in found] == [side == "test" for side in split(names, labels)]
+    for label in set(labels):
+        sizes = [
+            sum(own == label and fold == number for own, fold in zip(labels, found, strict=True)) for number in range(4)
+        ]
+        assert max(sizes[1:]) - min(sizes[1:]) <= 1
+        assert sum(sizes) == labels.count(label)
+
+
+def test_rankings_are_paired_with_the_default() -> None:
+    def curve(deleted: list[int], kept: list[int]) -> Curve:
+        modes = {"delete": deleted, "keep": kept}
+        return Curve(tuple(
+            CurvePoint(mode, share, share, 0.0, 0.5, float(one), 0)
+            for mode, values in modes.items() for share, one in zip(genes.SHARES, values, strict=True)
+        ), 1.0)  # fmt: skip
+
+    played = {
+        genes.DEFAULT: [curve([1, 0, 0, 0], [1, 1, 1, 1])] * 2,
+        "other": [curve([1, 1, 1, 1], [0, 1, 1, 1]), curve([1, 1, 0, 0], [1, 1, 1, 1])],
+    }
+    first, other = genes.against_default(played)
+    assert (first["falls"][:5], first["minus default's"]) == ("0.250", "0.000 [0.000, 0.000]")
+    assert (other["falls"][:5], other["minus default's"][:5], other["at 4 %"][:5]) == ("0.750", "0.500", "0.000")
+    assert (other["at 30 %"][:5], other["suffices"][:5], other["minus default's kept"][:6]) == (
+        "0.500",
+        "0.875",
+        "-0.125",
+    )
 
 
 @pytest.mark.assets
