@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,16 +138,26 @@ def _places(scores: Any, table: AnnData, ids: str | None) -> tuple[np.ndarray, n
     column_of = {name: i for i, name in reversed(list(enumerate(table.var_names.astype(str))))}
     for i, name in reversed(list(enumerate(gene_ids(table.var, ids)))):
         column_of.update(dict.fromkeys(id_forms(name), i))
-    others: dict[str, list[str]] = {}
-    for alias, gene in scores.aliases.items():
-        others.setdefault(gene, []).append(alias)
-    columns = np.array(
-        [
-            next((column_of[name] for name in (*names, *others.get(names[1], ())) if name in column_of), -1)
-            for names in zip(scores.names, scores.genes, scores.symbols, strict=True)
-        ]
-    )
+    columns = _columns(scores, column_of)
     if not (columns >= 0).any():
         got = f"a table without any of {len(scores.genes)} genes ({scores.genes[0]}, …)"
         raise InputError(got, "the table that the cells came from", "pass that, or None for a new one")
     return np.array([row_of[name] for name in scores.cells]), columns
+
+
+def _columns(scores: Any, column_of: Mapping[str, int]) -> np.ndarray:
+    """The column of each gene, −1 for none: by its ids, then by its symbols where no other gene has that column."""
+    aliases: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})  # retired ids, and former symbols
+    for alias, gene in scores.aliases.items():
+        aliases[len(id_forms(alias)) == 1].setdefault(gene, []).append(alias)
+    genes = list(zip(scores.names, scores.genes, scores.symbols, strict=True))
+    by_id = [(name, gene, *aliases[0].get(gene, ())) for name, gene, _ in genes]
+    by_symbol = [(symbol, *aliases[1].get(gene, ())) for _, gene, symbol in genes]
+    columns, taken = np.full(len(genes), -1), set()
+    for names_of_genes in (by_id, by_symbol):
+        for place, names in enumerate(names_of_genes):
+            found = next((column_of[name] for name in names if name in column_of), -1)
+            if columns[place] < 0 <= found and found not in taken:
+                columns[place] = found
+                taken.add(found)
+    return columns

@@ -302,6 +302,22 @@ def test_another_table_may_have_retired_ids_or_ids_in_a_column_of_its_own(saved:
         found.to_anndata(other, gene_ids="yours")
 
 
+def test_a_retired_id_goes_before_a_symbol_and_no_two_genes_share_a_column() -> None:
+    """The first gene stands in the table by its retired id, and its symbol is the name of the second gene's column."""
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    found = score_genes(explain, table, check=0)
+    first, second = found.genes[:2]
+    found = replace(found, aliases={"ENSG00000099999": first}, symbols=("S", *found.symbols[1:]))
+    other = table.copy()
+    ids = {first: "ENSG00000099999"}
+    other.var["ensembl_id"] = [ids.get(gene, gene) for gene in cells.GENES]
+    other.var_names = [{first: "A", second: "S"}.get(gene, gene) for gene in cells.GENES]
+    dense = found.scores.toarray()
+    filled = found.to_anndata(other).layers["gene_scores"].toarray()
+    for place, gene in enumerate((first, second)):
+        assert np.allclose(filled[:, cells.GENES.index(gene)], dense[:, place])
+
+
 def test_methods_without_signs_are_sizes() -> None:
     found = scored("magnitude")
     table = found.table()
