@@ -128,9 +128,10 @@ class Representation:
 
     def _logits(self, answer: Tensor) -> Tensor:
         if isinstance(self.head, Categorical):
-            finite = answer.isfinite()  # a class that is ruled out has −inf
+            finite = answer.isfinite()  # a class that is ruled out has −inf, and no part in the mean
             answer = torch.where(finite, answer, 0)
-            answer = torch.where(finite, answer - answer.mean(-1, keepdim=True), 0)
+            mean = answer.sum(-1, keepdim=True) / finite.sum(-1, keepdim=True).clamp(min=1)
+            answer = torch.where(finite, answer - mean, 0)
         return answer.flatten(1)
 
     def _hook(self, name: str) -> Callable[[torch.nn.Module, Any, Any, Any], None]:

@@ -11,6 +11,7 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.errors import FourierError, InputError, ModelError, TargetError
+from hf_fourier.scoring.heads.outputs import _is_loss
 from tests.toy_scores import Smooth, noise
 
 MODEL, X = Smooth(3, 6).eval(), noise(4, 6)
@@ -161,3 +162,12 @@ def test_layers_are_not_heard_twice_where_one_row_is_asked_alone():
     together, apart = (attribute(model, X[:3], method="freqx", batch_size=size) for size in (3, 2))
     for own, other in zip(together, apart, strict=True):
         torch.testing.assert_close(own.scores, other.scores)
+
+
+def test_one_number_is_a_loss_where_rows_of_numbers_follow():
+    one = torch.zeros(1)
+    assert _is_loss(one, torch.zeros(2, 3))
+    assert _is_loss(torch.tensor(0.5), torch.zeros(2))
+    assert not _is_loss(one, torch.zeros(5)), "a score of one row, and something else"
+    assert not _is_loss(torch.zeros(2), torch.zeros(2, 3))
+    assert not _is_loss(one, None)

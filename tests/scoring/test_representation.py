@@ -177,6 +177,22 @@ def test_only_positions_that_count_diverge():
     assert float(Categorical().divergence(z, r, frozen)) == pytest.approx(0, abs=1e-12)
 
 
+def test_a_shift_of_all_logits_changes_nothing_where_a_class_is_ruled_out():
+    x, out = noise(3, 4, dtype=torch.float32), torch.tensor([False, True, False])
+    weight = noise(4, 3, seed=1, dtype=torch.float32)
+
+    class Bare(torch.nn.Module):
+        shift = 0.0
+
+        def forward(self, x):
+            return SimpleNamespace(logits=torch.where(out, -torch.inf, x @ weight + self.shift))
+
+    z = (x @ weight)[:, ~out]
+    model, expected = Bare(), torch.zeros(3, 3).masked_scatter(~out, z - z.mean(1, keepdim=True))
+    for model.shift in (0.0, 5.0):
+        torch.testing.assert_close(representation(score_of(model, x))[0], expected)
+
+
 def test_ruled_out_classes_have_no_gradient():
     z = torch.tensor([[0.0, 1.0, -torch.inf]], requires_grad=True)
     r = torch.tensor([[1.0, 0.0, -torch.inf]])

@@ -145,6 +145,8 @@ def test_the_side_of_a_direction():
     assert head.read(at(0.49), sided).agreement.tolist() == [1.0, 0.0]
     edge = torch.tensor([[0.0, 1.0, 1.0, -1.0], [0.0, 1.0, 1.0, 1.0]])  # a cosine at the threshold is not above it
     assert head.read(at(1.0), edge).agreement.tolist() == [1.0, 0.0]
+    at_edge = head.freeze(torch.tensor([[1.0, 0.0]]), [Direction(v, threshold=0.0)])
+    assert at_edge[0, -1] == -1, "nor when it is frozen"
     assert head.read(at(0.3), sided).value.tolist() == pytest.approx([0.3, 0.3])
     assert head.read(at(0.3), sided).confidence.tolist() == pytest.approx([0.65, 0.65])
     assert head.name_target(free[0]) == (None, "direction")

@@ -263,3 +263,11 @@ def test_an_answer_that_is_ruled_out_signals_the_gradient_finite():
     (weights,) = torch.autograd.grad(drive.sum(), odds)
     steepness = 3 * weights * slope.unsqueeze(1)  # d log p / d odds = σ(−odds), whatever it is relative to
     torch.testing.assert_close(steepness, torch.sigmoid(-odds.detach()), rtol=1e-5, atol=1e-12)
+
+
+def test_the_best_classes_are_found_where_the_logits_are():
+    logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, 0.0, 1.0]])
+    values, indices = Categorical(LABELS).best(logits, most=2)
+    assert indices.tolist() == [[1, 2], [0, 2]]
+    torch.testing.assert_close(values, logits.softmax(-1).gather(1, indices))
+    assert len(Binary().best(logits)) == 1, "a head of another kind names what it reads from the logits"

@@ -25,4 +25,7 @@ EQUIVALENT: dict[str, str] = {
     _S + "pending.py | True to False | return tensor.pin_memory().to(device, non_blocking=True)": (
         "the copy is waited for, with the same numbers"
     ),
+    _S + "heads/detection.py | USub dropped | low, high = corners.amin(-2), corners.amax(-2) | 2": (
+        "the boxes have rows and queries, so that it is the same dimension"
+    ),
 }
