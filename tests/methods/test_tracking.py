@@ -72,6 +72,7 @@ def test_what_the_model_does_not_read_scores_zero(mixture, method):
 
 @pytest.mark.parametrize("method", ["tracking", "response"])
 def test_no_label_changes_the_ranking(mixture, method):
+    assert not METHODS[method].follows_label, "and a check of labels leaves it out"
     model = Bands((5, 12, 8)).eval()
     results = [attribute(model, mixture, target, method=method)[0] for target in (None, 0, 1, 2)]
     for other in results[1:]:

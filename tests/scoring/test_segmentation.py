@@ -11,7 +11,7 @@ import torch
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads import segmentation
 from hf_fourier.scoring.heads.segmentation import Mask, class_areas, decisions, dice
-from hf_fourier.scoring.targets import IGNORED
+from hf_fourier.scoring.targets import IGNORED, Region
 from tests.toy_scores import noise
 
 PLACES = [(3, 4), (2, 3, 5)]
@@ -191,3 +191,11 @@ def test_without_gradients_the_value_is_its_own_drive() -> None:
 def test_half_precision_is_compared_too() -> None:
     z = noise(2, 1, 3, 4)
     assert torch.equal(decisions(z.bfloat16()), decisions(z))
+
+
+def test_a_region_may_leave_places_out_and_has_the_models_classes() -> None:
+    logits = noise(1, 3, 4)
+    assert Mask().freeze(logits, [Region(torch.tensor([IGNORED, 0, 2, 1]))])[0].tolist() == [-1, 0, 2, 1]
+    for wrong in ([-2, 0, 2, 1], [0, 0, 3, 1], [IGNORED] * 4):
+        with pytest.raises(TargetError, match="a region of classes"):
+            Mask().freeze(logits, [Region(torch.tensor(wrong))])
