@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.statistics import Summary, summarise
-from hf_fourier.evaluation.metrics.table import Table, curves_of, kept_decisions
-from hf_fourier.results.curve import Curve, common_fractions, common_replacement, maintained
+from hf_fourier.evaluation.metrics.table import Table, common_kept, kept_decisions
+from hf_fourier.results.curve import SAME, Curve, common_fractions, common_replacement, maintained
 
 
 def maintain_rate(
@@ -40,27 +40,34 @@ def least_kept_fraction(curves: Sequence[Curve], rate: float = 0.8, least: float
     Returns:
         A fraction from 0 to 1; NaN where none does.
     """
-    for fraction in common_fractions(curves):
-        if math.fsum(maintained(curve, fraction, least) for curve in curves) >= rate * len(curves) - 1e-9:
-            return fraction
-    return math.nan
+    common = common_fractions(curves)
+    counts = [math.fsum(maintained(curve, fraction, least) for curve in curves) for fraction in common]
+    return _first_at(common, counts, rate * len(curves))
+
+
+def _first_at(fractions: Sequence[float], counts: Sequence[float], wanted: float) -> float:
+    """The first fraction at which so many predictions are kept; NaN where there is none."""
+    return next((at for at, count in zip(fractions, counts, strict=True) if count >= wanted - SAME), math.nan)
 
 
 def _maintain_rate_from_table(
     table: Table, *, fractions: Sequence[float] | None = None, rate: float = 0.8, least: float = 1.0
 ) -> MetricValues:
-    curves = curves_of(table)
-    chosen = common_fractions(curves) if fractions is None else list(fractions)
+    common = common_kept(table)
+    chosen = common if fractions is None else list(fractions)
     inner = [fraction for fraction in chosen if 0 < fraction < 1 or fractions is not None]
     if not inner:
         raise InputError(
             "curves without a kept fraction in common", "at least one between 0 and 1", "perturb with one grid"
         )
     decided = [[float(decision >= least) for decision in row] for row in kept_decisions(table, inner)]
-    by_fraction = dict(zip(inner, map(list, zip(*decided, strict=True)), strict=True))
+    by_fraction = {fraction: [row[i] for row in decided] for i, fraction in enumerate(inner)}
     mean = [math.fsum(row) / len(row) for row in decided]
     named = {f"maintain_rate_at_{fraction:g}": values for fraction, values in by_fraction.items()}
-    return {"maintain_rate": mean, **named, "least_kept": least_kept_fraction(curves, rate, least)}
+    kept = [[float(decision >= least) for decision in row] for row in kept_decisions(table, common)]
+    counts = [math.fsum(row[i] for row in kept) for i in range(len(common))]
+    least_kept = _first_at(common, counts, rate * len(kept))
+    return {"maintain_rate": mean, **named, "least_kept": least_kept}
 
 
 MAINTAIN_RATE = register(

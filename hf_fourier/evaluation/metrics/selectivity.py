@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
-from hf_fourier.evaluation.metrics.table import Table, kept_decisions, wrong_reached
+from hf_fourier.evaluation.metrics.table import Table, kept_decisions, wrong_reached_at
 from hf_fourier.results.curve import SMALL_FRACTIONS, Curve, common_replacement, maintained, reaches_label
 
 
@@ -60,7 +60,7 @@ def log_area(heights: Sequence[float], fractions: Sequence[float]) -> float:
 
 def _selectivity_from_table(table: Table, *, fractions: Sequence[float] = SMALL_FRACTIONS) -> MetricValues:
     own = [[float(decision >= 1.0) for decision in row] for row in kept_decisions(table, fractions)]
-    wrong = [[wrong_reached(table, i, fraction) for fraction in fractions] for i in range(len(own))]
+    wrong = wrong_reached_at(table, fractions)
     gaps = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(own, wrong, strict=True)]
     values: dict[str, Sequence[float]] = {"selectivity": [log_area(gap, fractions) for gap in gaps]}
     for i, fraction in enumerate(fractions):

@@ -162,14 +162,38 @@ def kept_decisions(table: Table, fractions: Sequence[float]) -> list[list[float]
     Raises:
         InputError: If a row has no such fraction.
     """
-    if "kept" not in table or "kept_decision" not in table:
-        return [curve.decisions("keep", fractions) for curve in curves_of(table)]
+    found = _looked_up(table.get("kept", ()), table.get("kept_decision", ()), fractions)
+    return [curve.decisions("keep", fractions) for curve in curves_of(table)] if found is None else found
+
+
+def wrong_reached_at(table: Table, fractions: Sequence[float]) -> list[list[float]]:
+    """`wrong_reached` of each row at each of these kept fractions; errors likewise."""
+    found = _looked_up(table["wrong_kept"], table["wrong_reached"], fractions)
+    if found is not None:
+        return found
+    return [[wrong_reached(table, i, fraction) for fraction in fractions] for i in range(len(table["wrong_kept"]))]
+
+
+def common_kept(table: Table) -> list[float]:
+    """The fractions that are kept in every row, in growing order."""
+    rows = [list(row) for row in table.get("kept", ())]
+    if rows and all(row == rows[0] for row in rows):
+        return sorted(rows[0])
+    return common_fractions(curves_of(table))
+
+
+def _looked_up(
+    keys: Sequence[Sequence[float]], values: Sequence[Sequence[float]], fractions: Sequence[float]
+) -> list[list[float]] | None:
+    """Each row's values at these fractions; None where one is not among them to the last digit, or rows do not fit."""
+    if len(keys) != len(values) or not len(keys):
+        return None
     found: list[list[float]] = []
-    for kept, decided in zip(table["kept"], table["kept_decision"], strict=True):
-        known = dict(zip(kept, decided, strict=False)) if len(kept) == len(decided) else {}
-        if not known.keys() >= set(fractions):  # an end by its other name, or a fraction up to rounding
-            return [curve.decisions("keep", fractions) for curve in curves_of(table)]
-        found.append([known[fraction] for fraction in fractions])
+    for own, row in zip(keys, values, strict=True):
+        known = dict(zip(own, row, strict=False)) if len(own) == len(row) else {}
+        if not known.keys() >= set(fractions):
+            return None
+        found.append([float(known[fraction]) for fraction in fractions])
     return found
 
 
