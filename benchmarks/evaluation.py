@@ -6,7 +6,7 @@ shapes in the same order, forward under `torch.inference_mode`, or forward and t
 the input. Both sides alternate in one process with the same threads. The evaluation encodes its examples, ranks,
 filters, reads the answers and counts; the bare side does none of that.
 
-The rows are counted beside `needed`: those that the figures of the preset cannot do without (see `needed`).
+The rows of the model are counted, forward and backward. `hf_fourier.scoring.clean_passes` says which are shared.
 """
 
 from __future__ import annotations

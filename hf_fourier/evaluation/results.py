@@ -29,7 +29,8 @@ class MethodResult:
         control: Whether it is a control.
         passes: Model passes per example that the attributions took, forward and backward.
         values: By quantity, one number per example; NaN where it is undefined.
-        seconds: Wall time of an attribution per example, without perturbations; NaN if not known.
+        seconds: Wall time of an attribution per example, without perturbations; NaN if not known. A clean pass that
+            methods share is in the seconds of the first of them, and in the passes of each.
     """
 
     method: str

@@ -95,7 +95,8 @@ class Tracking(Method):
         """S_k; the extras name the goal."""
         coefficients = basis.forward(x)
         magnitude = basis.magnitude(coefficients)
-        gradient_there, squared = None, magnitude.new_zeros(magnitude.shape)
+        gradient_there: Tensor | None = None
+        squared = magnitude.new_zeros(magnitude.shape)
         goal = score.known_answers() if self.shares_clean_pass else None
         if goal is None:
             clean = score.represent(x, lambda part: self._clean(part, basis, rng), self.goal)

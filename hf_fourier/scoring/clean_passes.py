@@ -114,7 +114,8 @@ class SharedScore(Score):
             signal = _attached(self.signal[chunk])
             logits, _ = self._logits(signal, chunk, None)
             for place, column in enumerate(columns):
-                total, gradient = self.head.read(logits, column).logit_margin.sum(), None
+                total = self.head.read(logits, column).logit_margin.sum()
+                gradient = None
                 if total.requires_grad:
                     last = place == len(columns) - 1
                     (gradient,) = differentiate(self.model, total, [signal], retain_graph=not last)

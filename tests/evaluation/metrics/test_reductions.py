@@ -28,7 +28,7 @@ from hf_fourier.evaluation.metrics import (
     selectivity,
     structure,
 )
-from hf_fourier.evaluation.metrics.table import columns
+from hf_fourier.evaluation.metrics.table import columns, common_kept, curves_of, kept_decisions, wrong_reached_at
 from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, Curve, CurvePoint, common_fractions
 from hf_fourier.scoring.heads.segmentation import dice
 from tests.evaluation.metrics.sample_results import curve, kept
@@ -105,6 +105,29 @@ def test_heads_without_a_confidence_and_points_that_are_missing_are_refused() ->
 
 def test_a_clean_confidence_of_nothing_has_no_ratio() -> None:
     assert math.isnan(dig.dig(curve(keep=[0.0] * 11, delete=[0.0] * 11, clean=0.0)))
+
+
+def test_decisions_of_a_table_are_those_of_its_curves() -> None:
+    """Fractions are found up to rounding and ends by their other name, and rows with other fractions are read."""
+    table = {
+        "kept": [[0.1, 0.3], [0.1, 0.2, 0.3]],
+        "kept_decision": [[1.0, 0.5], [0.0, 1.0, 1.0]],
+        "deleted": [[0.0], [0.0]],
+        "deleted_decision": [[1.0], [0.25]],
+        "wrong_kept": [[0.1, 0.3], [0.3, 0.1]],
+        "wrong_reached": [[0.0, 1.0], [1.0, 0.5]],
+    }
+    curves = curves_of(table)
+    for fractions in ([0.1, 0.3], [0.1 + 1e-12, 0.3], [0.3, 1.0]):
+        assert kept_decisions(table, fractions) == [curve.decisions("keep", fractions) for curve in curves]
+    assert common_kept(table) == [0.1, 0.3]
+    assert wrong_reached_at(table, [0.1, 0.3]) == wrong_reached_at(table, [0.1, 0.3 - 1e-12]) == [[0, 1], [0.5, 1]]
+    with pytest.raises(InputError, match=r"0\.7"):
+        kept_decisions(table, [0.7])
+    with pytest.raises(InputError, match=r"0\.7"):
+        wrong_reached_at(table, [0.7])
+    with pytest.raises(InputError, match="one of each for every fraction"):
+        kept_decisions({**table, "kept_decision": [[1.0], [0.0]]}, [0.1])
 
 
 def test_maintain_rate_by_hand() -> None:
