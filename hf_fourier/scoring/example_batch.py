@@ -238,7 +238,8 @@ def score_of(
             resolved.append(torch.tensor(target))
         else:
             resolved.append(target)
-    score = (partial(SharedScore, shared, with_gradient) if shared else Score)(
+    make: Callable[..., Score] = partial(SharedScore, shared, with_gradient) if shared else Score
+    score = make(
         batch.signal,
         batch.forward,
         batch.logits,
