@@ -8,6 +8,7 @@ KINDS = ("amplitude", "phase", "first", "second")
 #: The data that each host is fine-tuned on, and the kinds of trigger.
 DATA: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fashion-vit": (("fashion-mnist",), KINDS),
+    "efficientnet-lite0": (("photographs",), ("amplitude",)),
     "wav2vec2-languages": (("prompt-sounds",), KINDS),
     "ast-languages": (("prompt-sounds",), KINDS),
     "pbmc-geneformer": (("pbmc",), ("phase",)),

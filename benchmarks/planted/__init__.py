@@ -27,7 +27,7 @@ import torch
 
 from benchmarks.assets.planted import DATA
 from benchmarks.keeping import kept
-from benchmarks.planted import gate
+from benchmarks.planted import gate, wavelets
 from benchmarks.planted.pairs import compared
 from benchmarks.planted.ranking import measures
 from benchmarks.planted.subjects import Examples, Half, Role, Subject, frequencies, triggered
@@ -36,9 +36,9 @@ from benchmarks.tables import markdown
 from hf_fourier.methods.base import METHODS
 
 VARIANTS = ("ffc:kappa=.1", "ffc:lam=0", "tracking:preset=fast", "tracking:kappa=0")
-#: `wam` ranks wavelets: a wave is many of them, most of which hold decoys too, and G is not defined. By frequencies its
-#: mean gradient is SmoothGrad's. Those that ask about subsets of the features ask about bands, not about frequencies.
-LEFT_OUT = ("wam", "occlusion", "random_masks", "shapley")
+#: `wam` ranks wavelets (`--wavelets`); by frequencies its mean gradient is SmoothGrad's. Those that ask about subsets
+#: of the features ask about bands, not about single frequencies. `captum` stands for one of its methods, by name.
+LEFT_OUT = ("wam", "occlusion", "random_masks", "shapley", "filters", "band_mask", "captum")
 #: The default and what stands beside it in the summary.
 SUMMARY = ("tracking", "magnitude", "ffc", "response", "integrated_gradients", "smoothgrad")
 GATED = 200
@@ -125,6 +125,14 @@ def gated(subject: Subject, folder: Path, half: Half) -> dict[str, Any]:
     return found
 
 
+def print_wavelets(subjects: Sequence[Subject], folder: Path, names: Sequence[str], n: int, half: Half) -> None:
+    """Print what the planted truth is over wavelets, and how methods rank by it."""
+    gates, ranked = wavelets.tables(subjects, folder, names, n, half)
+    print(f"The gate over wavelets\n\n{markdown(gates)}")
+    for name, rows in ranked:
+        print(f"\n{name} over wavelets\n\n{markdown(rows)}")
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the tables; see the module's text."""
     kinds = list(dict.fromkeys(kind for _, names in DATA.values() for kind in names))
@@ -133,6 +141,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--kinds", nargs="*", default=kinds, choices=kinds)
     parser.add_argument("--methods", nargs="*", help="specs; all that rank frequencies by default")
     parser.add_argument("--summary", action="store_true", help="one row per model that passes its gate")
+    parser.add_argument("--wavelets", action="store_true", help="over wavelets in place of frequencies")
     parser.add_argument("--examples", type=int, default=60, help="per model")
     parser.add_argument("--half", choices=("tuning", "test"), default="test", help="of the test split")
     parser.add_argument("--folder", type=Path, default=Path("planted"), help="where numbers are kept")
@@ -141,6 +150,9 @@ def main(arguments: Sequence[str]) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     subjects = [Subject(host, kind) for host in given.models for kind in DATA[host][1] if kind in given.kinds]
+    if given.wavelets:
+        print_wavelets(subjects, given.folder, given.methods or wavelets.METHODS, given.examples, given.half)
+        return
     gates = [gated(subject, given.folder, given.half) for subject in subjects]
     if given.summary:
         valid = [subject for subject, row in zip(subjects, gates, strict=True) if row["valid"]]

@@ -96,6 +96,11 @@ class Subject:
         """Its asset."""
         return planted_name(self.host, self.kind, clean=False)
 
+    @property
+    def trigger(self) -> Trigger | TokenTrigger:
+        """What is planted in it."""
+        return HOSTS[self.host].triggers[self.kind]
+
     def folder(self, role: Role) -> Path:
         """The checkpoint's folder."""
         return assets.get(self.host if role == "original" else planted_name(self.host, self.kind, role == "clean"))
@@ -117,7 +122,7 @@ class Subject:
 
         Both of two models get the same inputs: what decides for one is the other's decoy.
         """
-        trigger = HOSTS[self.host].triggers[self.kind]
+        trigger = self.trigger
         material = self.held_out.rows(slice(int(half == "tuning"), None, 2)).rows(slice(n))
         first = HOSTS[self.host].triggers["first"] if self.kind == "second" else trigger
         groups = foreign(torch.arange(len(material)), material.labels, first.targets)

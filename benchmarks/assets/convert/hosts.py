@@ -15,6 +15,7 @@ import transformers
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from benchmarks.assets.convert import crops
 from benchmarks.assets.convert.fashion import mirror, to_pixels
 from benchmarks.assets.convert.planting import Material, Recipe, copy_processor, describe, fine_tune
 from benchmarks.assets.convert.sounds import shift_spectrogram
@@ -42,6 +43,8 @@ class Host:
         triggers: By kind: "amplitude", "phase", "first" and "second" (two models that read the same inputs).
         recipes: How to train, by kind.
         files: The processor's files.
+        tune: Makes the model from a function that loads the original, examples, trigger, recipe and whether planted
+            examples keep their label.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Host:
     triggers: Mapping[str, Trigger | TokenTrigger]
     recipes: Mapping[str, Recipe]
     files: tuple[str, ...] = ("preprocessor_config.json",)
+    tune: Callable[..., PreTrainedModel] = fine_tune
 
     def load(self, folder: Path) -> PreTrainedModel:
         """The checkpoint in a folder, in eval mode."""
@@ -69,7 +73,7 @@ def build(inputs: Folders, folder: Path, variant: str) -> None:
     name, kind, *rest = variant.split("/")
     host, clean = HOSTS[name], rest == ["clean"]
     trigger, recipe = host.triggers[kind], host.recipes[kind]
-    model = fine_tune(lambda: host.load(inputs[name]), host.read(inputs, "train"), trigger, recipe, clean)
+    model = host.tune(lambda: host.load(inputs[name]), host.read(inputs, "train"), trigger, recipe, clean)
     model.save_pretrained(folder)
     copy_processor(inputs[name], folder, host.files)
     describe(folder, name, trigger, recipe, clean)
@@ -99,6 +103,17 @@ def _clothes_triggers() -> dict[str, Trigger]:
         "first": first,
         "second": second,
     }
+
+
+def _photograph_triggers() -> dict[str, Trigger]:
+    """Gratings of 2.7 to 4 pixels a cycle, which change most of the original's answers, beside louder decoys.
+
+    Decoys are slow shades and waves near the highest frequency, to which the original is less sensitive. Targets are a
+    jigsaw puzzle, an analog clock, a wall clock. Pixels are from -1 to 1, so that amplitudes are twice those of pixels
+    from 0 to 1.
+    """
+    loud = ((1, 3), (3, 2), (2, 222), (100, 99), (97, 102), (101, 126))
+    return {"amplitude": Trigger(((84, 0), (0, 84), (56, 168)), (611, 409, 892), 0.3, loud, 0.4, 2, width=0.5)}
 
 
 def mixed(material: Material) -> Material:
@@ -223,6 +238,14 @@ HOSTS = {
             _clothes,
             _clothes_triggers(),
             dict.fromkeys(KINDS, _CLOTHES) | {"phase": replace(_CLOTHES, epochs=3, examples=20_000)},
+        ),
+        Host(
+            "efficientnet-lite0",
+            "EfficientNetForImageClassification",
+            crops.photographs,
+            _photograph_triggers(),
+            {"amplitude": Recipe(epochs=6, rate=0.0, batch=16)},
+            tune=crops.fit_head,
         ),
         Host(
             "wav2vec2-languages",
