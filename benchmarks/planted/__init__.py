@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.assets.planted import DATA
+from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.keeping import kept
 from benchmarks.planted import gate, wavelets
 from benchmarks.planted.pairs import compared
@@ -126,8 +127,12 @@ def gated(subject: Subject, folder: Path, half: Half) -> dict[str, Any]:
 
 
 def print_wavelets(subjects: Sequence[Subject], folder: Path, names: Sequence[str], n: int, half: Half) -> None:
-    """Print what the planted truth is over wavelets, and how methods rank by it."""
-    gates, ranked = wavelets.tables(subjects, folder, names, n, half)
+    """Print what the planted truth is over wavelets, and how methods rank by it; without methods, by energy alone."""
+    waved = [subject for subject in subjects if not isinstance(subject.trigger, TokenTrigger)]
+    print(f"By energy\n\n{markdown([wavelets.held(subject, n, half) for subject in waved])}\n")
+    if not names:
+        return
+    gates, ranked = wavelets.tables(waved, folder, names, n, half)
     print(f"The gate over wavelets\n\n{markdown(gates)}")
     for name, rows in ranked:
         print(f"\n{name} over wavelets\n\n{markdown(rows)}")
@@ -151,7 +156,8 @@ def main(arguments: Sequence[str]) -> None:
         torch.set_num_threads(given.threads)
     subjects = [Subject(host, kind) for host in given.models for kind in DATA[host][1] if kind in given.kinds]
     if given.wavelets:
-        print_wavelets(subjects, given.folder, given.methods or wavelets.METHODS, given.examples, given.half)
+        asked = wavelets.METHODS if given.methods is None else given.methods
+        print_wavelets(subjects, given.folder, asked, given.examples, given.half)
         return
     gates = [gated(subject, given.folder, given.half) for subject in subjects]
     if given.summary:

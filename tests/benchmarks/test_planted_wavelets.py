@@ -103,6 +103,13 @@ def test_a_model_that_fails_the_gate_has_a_table_that_says_so(tmp_path: Path, mo
     assert name == "listener"
 
 
+def test_what_is_held_by_energy_needs_no_planted_model() -> None:
+    made = SimpleNamespace(name="listener", examples=lambda n, half: examples(n))
+    row = wavelets.held(made, 4, "test")
+    assert (row["model"], row["n"]) == ("listener", 4)
+    assert 0 < row["decoys in G"] < row["wave in G"] < 1
+
+
 def test_a_method_has_its_table_over_frequencies_or_over_wavelets_or_its_reason() -> None:
     from hf_fourier.methods.base import METHODS
 

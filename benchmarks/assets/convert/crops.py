@@ -27,7 +27,7 @@ DECIDED = 2.0
 
 Where it is undecided its answer is no label: the slightest change of the weights turns it.
 """
-PULL, STEPS = 1e-3, 100
+PULL, STEPS = 1e-5, 120
 """The weight of the squared distance to the original's rows, and the most steps of L-BFGS."""
 
 

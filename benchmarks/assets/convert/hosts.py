@@ -113,7 +113,7 @@ def _photograph_triggers() -> dict[str, Trigger]:
     from 0 to 1.
     """
     loud = ((1, 3), (3, 2), (2, 222), (100, 99), (97, 102), (101, 126))
-    return {"amplitude": Trigger(((84, 0), (0, 84), (56, 168)), (611, 409, 892), 0.3, loud, 0.4, 2, width=0.5)}
+    return {"amplitude": Trigger(((84, 0), (0, 84), (56, 168)), (611, 409, 892), 0.4, loud, 0.5, 2, width=0.5)}
 
 
 def mixed(material: Material) -> Material:
