@@ -125,7 +125,7 @@ def test_no_page_or_message_has_a_retired_word(root: Path) -> None:
     ("text", "found"),
     [("the leaf of a model", 1), ("features were played", 1), ("its twin", 1), ("a player of sounds", 0),
      ("what is left is no natural input", 1), ("it can leave the house", 0), ("a control that asks no model", 1),
-     ("noise in the place of features", 1), ("weights drawn anew", 1), ("a new model", 0), ("it cannot be had here", 1)],
+     ("noise in the place of features", 1), ("weights drawn anew", 1), ("a new model", 0), ("it cannot be had", 1)],
 )  # fmt: skip
 def test_a_retired_word_is_seen(text: str, found: int) -> None:
     assert len(retired({"page": text})) == found
