@@ -124,7 +124,7 @@ def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
     top = recording.spectrum(label).top(TOP)
     print_line(
         console,
-        "All segments of one label together; chosen: the fraction of the seconds in which it is among the top 4 %",
+        "All segments of one label together; chosen: fraction of the seconds in which it is among the top 4 %",
     )
     console.print(table(f"Top features of {label}", list(top.columns), top.formatted(), left=0))
     points = recording.points()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.relevance import Relevance
+
+
+_LONG = re.compile(r"\d+\.\d{5,}(?:e-?\d+)?")
+_UNPROVEN = "does not prove that they are necessary: the model was not trained on such inputs."
 
 
 def format_fraction(fraction: float) -> str:
@@ -48,8 +53,7 @@ def headline(record: ExampleRecord) -> str:
 
 def describe_clean(record: ExampleRecord, max_chars: int = 60) -> str:
     """The label and the confidence in it, or the value, on the whole example."""
-    number = format_point(record) if record.confidence is None else headline(record)
-    return f"{label(record, max_chars)}: {number}"
+    return f"{label(record, max_chars)}: {format_point(record) if record.confidence is None else headline(record)}"
 
 
 def plotted_quantity(record: ExampleRecord) -> str:
@@ -117,7 +121,8 @@ def method_line(record: ExampleRecord) -> str:
     """Model, method and domain, as far as they are known, and what replaced deleted features."""
     model = record.provenance.get("model") or ""
     name = model.get("name") if isinstance(model, Mapping) else model
-    parts = (name, record.provenance.get("method"), record.provenance.get("domain"), record.in_place)
+    method = _LONG.sub(lambda number: f"{float(number[0]):.4g}", str(record.provenance.get("method") or ""))
+    parts = (name, method, record.provenance.get("domain"), record.in_place)
     return " · ".join(drawable(str(part), 60) for part in parts if part)
 
 
@@ -158,22 +163,18 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
     if record.is_mask:
         return _mask_conclusion(keep, delete, noun)
     if record.contested:
-        does = "lead" if keep.agreement >= 1 else "do not lead"
-        return f"The model's own decision differs; the kept {noun} alone {does} to the one explained here."
+        lead = "lead" if keep.agreement >= 1 else "do not lead"
+        return f"The model's own decision differs; the kept {noun} alone {lead} to the one explained here."
     if keep.agreement < 1:
-        text = f"Keeping the {record.top(fraction)} is not sufficient for this decision."
-        if delete is not None and delete.agreement >= 1:
-            text += " The decision is not lost without them either: at this fraction the ranking does not explain it."
-        return text
+        more = " The decision is not lost without them either: at this fraction the ranking does not explain it."
+        lost = delete is None or delete.agreement < 1
+        return f"Keeping the {record.top(fraction)} is not sufficient for this decision.{'' if lost else more}"
     text = f"The kept {noun} are sufficient for this decision; they may suffice for others too. "
     if delete is None:
         return f"{text}The model was not run without them."
     if delete.agreement >= 1:
         return f"{text}The rest is sufficient as well, so they are not necessary."
-    return (
-        f"{text}That it is lost without them does not prove that they are necessary: the model was not trained on "
-        "such inputs."
-    )
+    return f"{text}That it is lost without them {_UNPROVEN}"
 
 
 def _mask_conclusion(keep: CurvePoint, delete: CurvePoint | None, noun: str) -> str:
@@ -186,8 +187,7 @@ def _mask_conclusion(keep: CurvePoint, delete: CurvePoint | None, noun: str) -> 
         return f"{text} The model was not run without them."
     if delete.agreement >= SAME_MASK:
         return f"{text} The rest reproduces it too (Dice {delete.agreement:.2f}): they are not necessary."
-    reason = "does not prove that they are necessary: the model was not trained on such inputs."
-    return f"{text} A Dice of {delete.agreement:.2f} without them {reason}"
+    return f"{text} A Dice of {delete.agreement:.2f} without them {_UNPROVEN}"
 
 
 #: The quantities that stand side by side in a headline, where they were measured; more is better in all of them. DIG is

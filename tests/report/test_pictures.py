@@ -55,6 +55,12 @@ def test_shows_the_least_share_that_keeps_the_decision(texts):
     assert "“espresso”: confidence 0.95" in words
 
 
+def test_long_numbers_of_a_method_are_rounded(texts):
+    a = picture(played=PLAYED)
+    a.provenance["method"] = "attexplore:epsilon=0.06274509803921569,steps=10"
+    assert "attexplore:epsilon=0.06275,steps=10 · fourier" in said(a.plot(), texts)
+
+
 def test_shows_the_usual_share_where_none_keeps_it(texts):
     words = said(picture(played=[(0.04, 0.1, 0.0, 0.2, 1.0), (1.0, 0.95, 1.0, 0.0, 0.0)]).plot(), texts)
     assert "The top 4 % of frequencies alone\n“espresso”: confidence 0.10\ndecision lost" in words

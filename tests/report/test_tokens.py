@@ -89,7 +89,7 @@ def test_the_headline_has_the_confidences(artist):
 def test_chosen_share_per_frequency(artist):
     a = text([f"w{i}" for i in range(9)])
     figure = a.plot(fraction=0.2)
-    bars = artist_bars(figure, "% chosen")
+    bars = artist_bars(figure, "% in the top")
     mask, frequency = a.mask(0.2).numpy(), a.layout["frequency"].numpy()
     expected = {round(float(f), 4): 100 * mask[frequency == f].mean() for f in np.unique(frequency)}
     assert {round(b.get_x() + b.get_width() / 2, 4): b.get_height() for b in bars} == pytest.approx(expected)

@@ -30,13 +30,13 @@ def test_tokens_have_the_colours_of_the_scores(make, artist, texts):
     said = words(figure, texts)
     assert "scores of integrated_gradients (orange, bar above: for “" in said
     assert "frequency" not in said
-    assert "Power and choice by" in said
+    assert "Power and top features by" in said
 
 
 def test_elsewhere_they_say_that_they_are_not_the_scores(texts):
     said = words(text(NAMES, played=PLAYED).plot(), texts)
     assert "gradient × input of the top 10 % of frequencies, not scores of ffc (orange, bar above: for “" in said
-    assert "Power and choice by frequency" in said
+    assert "Power and top features by frequency" in said
     said = words(text(NAMES, gradient=False, method="magnitude").plot(), texts)
     assert "power of the top 4 % of frequencies, not scores of magnitude (neither for nor against)" in said
 

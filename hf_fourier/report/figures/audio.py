@@ -44,11 +44,13 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
     if flat is not None:
         flat = flat if view.mel_first else flat.turned()
         place = below.add_subplot(grid[:, 0])
-        panels.spectrum(place, flat, "How the spectrogram is modulated:\npower in grey, chosen in yellow", upward=True)
+        panels.spectrum(
+            place, flat, "How the spectrogram is modulated:\npower in grey, top features in yellow", upward=True
+        )
         if attribution.layout.with_role("frequency"):
             panels.label_axis(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
     else:
-        text = f"Power of the {record.noun},\nand the fraction chosen"
+        text = f"Power of the {record.noun},\nand the fraction in the top"
         panels.by_frequency(below, grid, 0, attribution, fraction, text)
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
@@ -95,7 +97,7 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
         pair[0].sharex(pair[1])
         pair[0].tick_params(labelbottom=False)
     else:
-        panels.by_frequency(below, grid, wide, attribution, fraction, "Power, and the fraction chosen")
+        panels.by_frequency(below, grid, wide, attribution, fraction, "Power, and the fraction in the top")
     panels.model(below.add_subplot(grid[:, 2]), record, fraction)
 
 
@@ -166,8 +168,8 @@ def _magnitudes(axes: Axes, attribution: Attribution, fraction: float) -> None:
     axes.plot(hertz[mask], level[mask], linestyle="", marker=".", markersize=4, markeredgewidth=0.3,
               color=panels.CHOSEN, markeredgecolor=panels.INK, gid="chosen")  # fmt: skip
     panels.label_axis(axes, "y", "dB")
-    panels.title(axes, "Magnitude of each frequency (grey; 0 dB: the strongest), chosen ones in yellow,\n"
-                       "and the fraction that was chosen")  # fmt: skip
+    panels.title(axes, "Magnitude of each frequency (grey; 0 dB: the strongest), top ones in yellow,\n"
+                       "and the fraction in the top")  # fmt: skip
 
 
 def levels(sound: AudioClip) -> Array:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_COLUMNS = 256
-COLOURS = "power in grey, chosen in yellow"
+COLOURS = "power in grey, top features in yellow"
 
 
 def features(attribution: Attribution, chosen: Array, across: str | None = None) -> Plane | None:

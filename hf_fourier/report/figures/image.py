@@ -38,8 +38,8 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
 
 def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """The spectrum (for features without frequency their map), choice by frequency and the model's predictions."""
-    text = "Where the features lie:\npower in grey, chosen in yellow"
+    text = "Where the features lie:\npower in grey, top features in yellow"
     if attribution.layout.with_role("frequency"):
-        text = "Power: grey, chosen in any channel: yellow\n(middle: coarse shapes, edge: fine detail)"
+        text = "Power: grey; top features in any channel: yellow\n(middle: coarse shapes, edge: fine detail)"
     flat = features(attribution, attribution.mask(fraction).numpy())
     panels.features(figure, attribution, fraction, flat, text)

@@ -111,7 +111,7 @@ def show_chosen(axes: Axes, profile: Profile) -> None:
     axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
     _limits(axes, profile)
     label_axis(axes, "x", profile.title)
-    label_axis(axes, "y", "% chosen")
+    label_axis(axes, "y", "% in the top")
 
 
 def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
@@ -132,7 +132,7 @@ def features(
         spectrum(figure.add_subplot(grid[:, 0]), plane, text, upward)
     detail = " by frequency\n(left: coarse shapes, right: fine detail)" if record.noun == "frequencies" else ""
     wide = slice(0, 2) if plane is None else slice(1, 2)
-    by_frequency(figure, grid, wide, attribution, fraction, f"Power and choice{detail}")
+    by_frequency(figure, grid, wide, attribution, fraction, f"Power and top features{detail}")
     model(figure.add_subplot(grid[:, 2]), record, fraction)
 
 

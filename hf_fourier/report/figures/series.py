@@ -22,7 +22,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     panels.relevance(figure.add_subplot(grid[:2, :]), attribution, fraction)
     wide = slice(0, 2) if flat is None else slice(1, 2)
     if flat is not None:
-        panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
-    text = f"Power of the {record.noun},\nand the fraction chosen"
+        panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\ntop features in yellow")
+    text = f"Power of the {record.noun},\nand the fraction in the top"
     panels.by_frequency(figure, grid, wide, attribution, fraction, text, row=2)
     panels.model(figure.add_subplot(grid[2:, 2]), record, fraction)

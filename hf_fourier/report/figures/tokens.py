@@ -83,9 +83,11 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
     unit = attribution.layout.signal.axes[0].name
     whole = _WHOLES.get(unit, "text")
     if attribution.layout.with_role("frequency"):
-        text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
+        text = (
+            f"Power and top features by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
+        )
     else:
-        text = f"Power and choice by {_coordinate(attribution.layout)}"
+        text = f"Power and top features by {_coordinate(attribution.layout)}"
     return panels.by_frequency(figure, grid, 0, attribution, fraction, text)
 
 

@@ -92,6 +92,6 @@ def _largest(mask: Array | None, shape: tuple[int, ...]) -> int:
 def _features(figure: FigureBase, attribution: Attribution, fraction: float, across: str) -> None:
     """A central slice of the spectrum, choice by frequency, and the model's predictions."""
     three = len(attribution.layout.with_role("frequency")) == 3
-    text = "Power in grey, chosen in yellow" + (f"\n(those that are constant along {across})" if three else "")
+    text = "Power in grey, top features in yellow" + (f"\n(those that are constant along {across})" if three else "")
     flat = features(attribution, attribution.mask(fraction).numpy(), across if three else None)
     panels.features(figure, attribution, fraction, flat.turned() if flat else None, text, upward=True)
