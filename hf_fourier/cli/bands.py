@@ -47,7 +47,7 @@ def run_bands(request: BandsRequest) -> None:
     target = None if request.target is None else parse_targets(request.target)
     names, examples = read(request.inputs, request.pair, request.cells)
     explainer = load_in_hertz(request.model, request.method, domain, request.loading)
-    with progress("asking about bands") as update:
+    with progress("testing bands") as update:
         results = explainer.explain(examples, target, seed=request.seed, batch_size=size, progress=update)
         for result in results:
             keep_and_delete(explainer, result, size)

@@ -189,7 +189,7 @@ def is_control(method: str) -> bool:
 
 def overlap_text(overlap: float, method: str) -> str:
     """In words: how much of the top of a method's ranking the strongest features are."""
-    rest = "" if is_control(method) else "; the rest is the model's"
+    rest = "" if is_control(method) else "; the others depend on the model"
     return f"{100 * overlap:.0f} % of the top {100 * DEFAULT_FRACTION:g} %{rest}"
 
 

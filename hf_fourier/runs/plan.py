@@ -73,7 +73,7 @@ class Plan:
         lines = [
             f"{many} in chunks of about {self.chunk}; passes per example: {passes}",
             f"time: about {duration_text(self.seconds)}{each} in one process{shared}",
-            f"memory: about {size(self.memory)} a process",
+            f"memory: about {size(self.memory)} per process",
             f"on disk: {size(self.sizes[self.store])}{each} with store={self.store!r} ({sizes})",
             *self.notes,
         ]

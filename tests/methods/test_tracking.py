@@ -216,7 +216,7 @@ def test_it_is_not_said_of_a_control_that_the_rest_is_the_models(mixture):
     for method in ("random", "tracking"):
         record = report_record(attribute(model, mixture, method=method)[0])
         texts[method] = wording.example_facts(record)["shared with the magnitude ranking"]
-    assert texts["tracking"].endswith("; the rest is the model's")
+    assert texts["tracking"].endswith("; the others depend on the model")
     assert "the model" not in texts["random"]
 
 

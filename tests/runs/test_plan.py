@@ -79,14 +79,14 @@ def test_a_plan_in_words() -> None:
     assert str(plan).splitlines() == [
         "2,000 examples in chunks of about 64; passes per example: 1.5 forward",
         "time: about 5 min in one process, 75 s in 4 processes",
-        "memory: about 1 GB a process",
+        "memory: about 1 GB per process",
         "on disk: 2 kB with store='scores' (everything 1 MB, scores 2 kB, top 10 B)",
     ]
     stream = str(replace(plan, examples=None, processes=1, passes={"forward": 1.0, "backward": 2.0}, notes=("a note",)))
     assert stream.splitlines() == [
         "a stream of examples in chunks of about 64; passes per example: 1 forward, 2 backward",
         "time: about 5 min, each in one process",
-        "memory: about 1 GB a process",
+        "memory: about 1 GB per process",
         "on disk: 2 kB, each with store='scores' (everything 1 MB, scores 2 kB, top 10 B)",
         "a note",
     ]
