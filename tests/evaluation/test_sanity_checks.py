@@ -55,7 +55,7 @@ def test_a_method_that_follows_no_label_is_not_asked_to(checked):
     found = checked("tracking")
     labels = found.of("target randomization")
     assert labels.passed is None
-    assert "follows no label" in labels.words
+    assert "does not depend on the label" in labels.words
     assert found.of("model randomization").passed
     assert found.of("wrong-label control").passed is not None
 

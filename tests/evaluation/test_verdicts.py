@@ -109,7 +109,7 @@ def test_completeness_is_judged_by_the_median() -> None:
     found = complete((2.098, 0.098), (0.96, -0.04), (3.0, 1.0))
     assert (found.passed, found.examples) == (True, 3)
     assert found.value == pytest.approx(0.049, rel=1e-5)
-    assert "4.9% of it in the median, 50.0% at most" in found.words
+    assert "4.9% in the median and by at most 50.0%" in found.words
     assert not complete((2.102, 0.102)).passed
     assert complete((2.0, 2.0), (1.0, 0.0)).examples == 1  # nothing to explain in one of them
     nothing = complete((2.0, 2.0))
@@ -143,7 +143,7 @@ def test_how_much_of_the_top_goes_with_the_model() -> None:
     assert found.value == pytest.approx(0.25 / 0.96)
     assert (found.passed, found.examples) == (True, 3)
     assert "0.75 of the top 4 % are the same" in found.words
-    assert "by chance 0.04)" in found.words
+    assert "chance 0.04)" in found.words
     kept = depends(same, same)
     assert (kept.passed, kept.value) == (False, 0.0)
     assert kept.words.endswith("; 1.00 of the top is also in the magnitude's top, a hint")
