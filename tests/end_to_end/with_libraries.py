@@ -161,7 +161,7 @@ def test_what_the_rules_do_not_see_is_refused_and_the_network_stays(kind):
     net, x = UNSEEN[kind].eval(), noise(2, 1, 8, dtype=torch.float32)
     before, answers = {name: value.clone() for name, value in net.state_dict().items()}, net(x)
     for method in ("lrp", "zennit:Epsilon"):
-        with pytest.raises(ModelError, match="the rules of LRP do not see"):
+        with pytest.raises(ModelError, match="the rules of LRP do not cover"):
             attribute(net, x, method=method)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert torch.equal(net(x), answers)
@@ -190,7 +190,7 @@ def test_lrp_of_a_transformer_is_refused():
     from tests.models import tiny_models, tiny_tokenizers
 
     text = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
-    with pytest.raises(ModelError, match="the rules of LRP do not see"):
+    with pytest.raises(ModelError, match="the rules of LRP do not cover"):
         text.explain(tiny_tokenizers.texts(1), method="lrp", contributions=0)
 
 

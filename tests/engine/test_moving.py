@@ -91,7 +91,7 @@ def test_a_second_path_is_found_through_the_noise() -> None:
 def test_an_answer_that_depends_on_the_batch_is_said(rows: int) -> None:
     explain = built(Batching)
     for result in explain.explain({name: tensor[:rows] for name, tensor in batch().items()}):
-        assert "with the rest of the batch" in moving(result.provenance["notes"])
+        assert "on the rest of the batch" in moving(result.provenance["notes"])
         assert BYPASS_NOTE not in result.provenance["notes"]
 
 
@@ -122,7 +122,7 @@ def test_norms_by_the_batch_in_front_of_any_callable_are_said_each_time() -> Non
     net, x = Norms(track_running_stats=False).eval(), noise(3, 16, dtype=torch.float32)
     for _ in range(2):
         for result in attribute(net, x, method="saliency"):
-            assert "with the rest of the batch" in moving(result.provenance["notes"])
+            assert "on the rest of the batch" in moving(result.provenance["notes"])
     assert attribute(Norms().eval(), x, method="saliency")[0].provenance["notes"] == []
 
 
