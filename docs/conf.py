@@ -28,9 +28,11 @@ pygments_dark_style = "monokai"
 NUMBERS = re.compile(r"[\d.,\[\]()<>+±*†%/ −–-]+")
 
 
-def keep_numbers_together(app, document):
-    """Keep the numbers of a table's cell in one line; wide tables scroll."""
+def shape_cells(app, document):
+    """Keep the numbers of a table's cell in one line, and mark long texts, whose columns have a least width."""
     for entry in document.findall(nodes.entry):
+        if len(entry.astext()) > 60:
+            entry["classes"].append("long")
         if NUMBERS.fullmatch(entry.astext()):
             for text in list(entry.findall(nodes.Text)):
                 text.parent.replace(text, nodes.Text(text.astext().replace(" ", "\N{NO-BREAK SPACE}")))
@@ -41,4 +43,4 @@ def setup(app):
     modules = HERE.parent / "hf_fourier/evaluation/metrics/modules"
     app.connect("builder-inited", lambda _: reference.write(HERE / "reference"))
     app.connect("builder-inited", lambda _: reference.write_cards(HERE / "metrics", modules))
-    app.connect("doctree-read", keep_numbers_together)
+    app.connect("doctree-read", shape_cells)

@@ -66,10 +66,13 @@ def write_cards(folder: Path, modules: Path) -> None:
     """Write the card of every metric into a folder, without its front matter, and their list."""
     folder.mkdir(exist_ok=True)
     cards = {card.parent.name: card.read_text() for card in sorted(modules.glob("*/README.md"))}
+    rows = ["| metric | what it measures |", "|---|---|"]
     for name, text in cards.items():
-        (folder / f"{name}.md").write_text(re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.S))
-    listed = "\n".join(cards)
-    (folder / "index.md").write_text(f"# Metrics\n\nA card each.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n")
+        body = re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.S)
+        (folder / f"{name}.md").write_text(body)
+        rows.append(f"| [{name}]({name}.md) | {body.split(chr(10) * 2)[1]} |")
+    contents = "\n".join(["```{toctree}", ":maxdepth: 1", ":hidden:", "", *cards, "```"])
+    (folder / "index.md").write_text("\n\n".join(["# Metrics", "\n".join(rows), contents]) + "\n")
 
 
 def page(title: str, modules: tuple[str, ...]) -> str:
