@@ -37,6 +37,8 @@ from hf_fourier.evaluation.studies.score_genes import explained, scores_of
 from hf_fourier.results.curve import FractionGrid
 from hf_fourier.typing import Tensor
 
+#: The candidate that was chosen on tuning cells.
+CHOSEN = "contributions in turn"
 #: Held-out cells that the table of rankings is made of.
 TESTED = 304
 #: How many genes are gone after each step of a ranking in turn.
@@ -108,7 +110,7 @@ class Cells:
         """Genes by when they are deleted, where those of the highest scores go first and scores are taken again."""
         cells, genes = self.ids.shape
         places, found, gone = torch.arange(genes).repeat(cells, 1), torch.zeros(cells, genes), 0
-        for step in (*STEPS, genes):
+        for step in (*(one for one in STEPS if one < genes), genes):
             order = scores(self.ids.gather(1, places)).argsort(dim=1, descending=True, stable=True)
             top, rest = order[:, : step - gone], order[:, step - gone :].sort(1).values
             found.scatter_(1, places.gather(1, top), -torch.arange(gone, step).float().repeat(cells, 1))
@@ -117,7 +119,11 @@ class Cells:
 
 
 def candidates(
-    explainer: FourierExplainer, cells: Sequence[Any], whole: Sequence[Any], clean: Sequence[Attribution]
+    explainer: FourierExplainer,
+    cells: Sequence[Any],
+    whole: Sequence[Any],
+    clean: Sequence[Attribution],
+    only: str | None = None,
 ) -> Iterator[tuple[str, Sequence[np.ndarray], float]]:
     """Each ranking with a number for each gene of each cell, and its processor time in seconds a cell."""
     own = Cells(explainer, clean)
@@ -143,6 +149,8 @@ def candidates(
         "the cell's own ranks (control)": lambda: -ranks.float().repeat(len(cells), 1),
     }
     for name, make in makers.items():
+        if only is not None and name != only and "control" not in name:
+            continue
         start = time.process_time()
         scores = make().detach().double().numpy()
         yield name, list(scores), (time.process_time() - start) / len(cells)
@@ -160,15 +168,17 @@ def candidates(
 def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks gene_candidates", description=__doc__)
+    parser.add_argument("--data", choices=tuple(CELLS), default="islets", help="with --test")
+    parser.add_argument("--test", type=int, help="the candidate that was chosen, on so many of the cells of the tables")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    real = CELLS["islets"]
+    real = CELLS[given.data if given.test else "islets"]
     explainer, whole = real.explainer(), real.examples(10**6)
-    cells = whole[TESTED:]
+    cells = whole[: min(given.test, TESTED)] if given.test else whole[TESTED:]
     clean = explainer.explain(cells, method="magnitude", contributions=0)
     rows, falls = [], dict[str, np.ndarray]()
-    for name, scores, seconds in candidates(explainer, cells, whole, clean):
+    for name, scores, seconds in candidates(explainer, cells, whole, clean, CHOSEN if given.test else None):
         curves = delete_genes(explainer, clean, FractionGrid(SHARES, SHARES), orders=scores)
         gone, kept = (
             np.array([[c.at(mode, s).agreement for s in SHARES] for c in curves]) for mode in ("delete", "keep")
@@ -181,4 +191,4 @@ def main(arguments: Sequence[str]) -> None:
             "suffices": described(kept.mean(1).tolist()), "s a cell": round(seconds, 3),
         })  # fmt: skip
         print(rows[-1], file=sys.stderr, flush=True)
-    print(f"{len(cells)} tuning cells.\n\n{markdown(rows)}\n")
+    print(f"{len(cells)} {'cells of the table' if given.test else 'tuning cells'}.\n\n{markdown(rows)}\n")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import assets, folds, genes
+from benchmarks import assets, folds, gene_candidates, genes
 from hf_fourier.demo.convert.cells import split
 from hf_fourier.results.curve import Curve, CurvePoint
 from tests.models import test_single_cell
@@ -66,6 +66,26 @@ def test_rankings_are_paired_with_the_default() -> None:
         "0.875",
         "-0.125",
     )
+
+
+def test_genes_in_turn_are_ranked_again_without_those_that_are_gone() -> None:
+    explainer = test_single_cell.explainer("text-classification", "V1")
+    results = explainer.explain([test_single_cell.cell(9), test_single_cell.cell(9, 1)], method="magnitude")
+    own = gene_candidates.Cells(explainer, results)
+    by_token = own.in_turn(lambda ids: ids.float())
+    assert (by_token.argsort(dim=1, descending=True) == own.ids.argsort(dim=1, descending=True)).all()
+    found = own.in_turn(own.contributions).argsort(dim=1, descending=True)
+    for row, order in enumerate(found.tolist()):
+        left = list(range(9))
+        for place in order[:5]:  # one at a time
+            ids = own.ids[row, left].repeat(2, 1)
+            own_target, own.target = own.target, own.target[row].repeat(2)
+            assert left[int(own.contributions(ids)[0].argmax())] == place
+            own.target = own_target
+            left.remove(place)
+    logits = explainer.model(input_ids=own.ids).logits.detach()
+    p = logits.double().softmax(1).gather(1, own.target[:, None])[:, 0]
+    np.testing.assert_allclose(own.value(own.ids, own.target), torch.log(p / (1 - p)), rtol=1e-4)
 
 
 @pytest.mark.assets
