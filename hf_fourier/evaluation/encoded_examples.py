@@ -10,7 +10,7 @@ from hf_fourier.models.encoding import encode
 from hf_fourier.scoring.clean_passes import CleanPass
 from hf_fourier.scoring.example_batch import EncodedExample
 
-#: Bytes of examples and their gradients that are kept; beyond them, only those of the chunk at hand are.
+#: Bytes of examples and their gradients that are kept: the first chunks that fit, and the chunk at hand.
 MOST = 2**28
 
 
@@ -29,6 +29,7 @@ class EncodedExamples:
         self._wrapper, self._examples = wrapper, examples
         self._chunks: dict[int, list[EncodedExample]] = {}
         self._bytes = 0
+        self._at_hand: int | None = None  # a chunk that is not kept
         self.labels: Sequence[tuple[int, ...]] | None = None
 
     @property
@@ -47,10 +48,10 @@ class EncodedExamples:
         if where.start not in self._chunks:
             encoded = encode(self._wrapper, self._examples[where])[1]
             size = sum(map(_bytes, encoded))
-            if self._bytes + size > MOST:
-                self._chunks.clear()
-                self._bytes = 0
-            self._bytes += size
+            if self._at_hand is not None:
+                del self._chunks[self._at_hand]
+            self._at_hand = where.start if self._bytes + size > MOST else None
+            self._bytes += size if self._at_hand is None else 0
             for example in encoded:
                 example.clean = CleanPass()
             self._chunks[where.start] = encoded
