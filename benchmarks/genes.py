@@ -24,10 +24,12 @@ those of the default, paired cell by cell.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +238,7 @@ def play_folds(count: int, cells: int, folder: Path) -> tuple[dict[str, list[Cur
     held_out = [(fold, cell) for fold in range(count) for cell in folds.held_out(fold)]
     drawn = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))[:cells]
     chosen = [held_out[i] for i in sorted(drawn.tolist())]
+    settings = hashlib.sha256(repr((GRID, IN_FOLDS, version("hf_fourier"))).encode()).hexdigest()[:8]
     played, right, expression = dict[str, list[Curve]](), 0, None
     for fold in range(count):
         explainer = folds.explainer(fold, folder)
@@ -245,7 +248,7 @@ def play_folds(count: int, cells: int, folder: Path) -> tuple[dict[str, list[Cur
             )
         own = [cell for number, cell in chosen if number == fold]
         for start in range(0, len(own), IN_FOLDS):
-            piece, path = own[start : start + IN_FOLDS], folder / f"{count}-{cells}-{fold}-{start:04}.json"
+            piece, path = own[start : start + IN_FOLDS], folder / f"{settings}-{count}-{cells}-{fold}-{start:04}.json"
             if not path.is_file():
                 clean = explainer.explain(piece, method="magnitude", contributions=0)
                 rankings = orders(explainer, piece, False, expression or {}, 1000 * fold + start)
@@ -269,7 +272,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", choices=tuple(CELLS), default="blood")
     parser.add_argument("--only", choices=("genes",), help="leave out the game of frequencies")
     parser.add_argument("--cells", type=int, default=40)
-    parser.add_argument("--folds", type=int, help="of blood cells, up to four")
+    parser.add_argument("--folds", type=int, choices=range(1, 5), help="of blood cells")
     parser.add_argument("--folder", type=Path, help="where models of folds are kept")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     given = parser.parse_args(arguments)

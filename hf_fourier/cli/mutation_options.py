@@ -33,7 +33,7 @@ class MutationsRequest:
     start: Annotated[int, typer.Option(help="Where the sequence begins on its chromosome, from 0.", min=0)] = 0
     strand: Annotated[str, typer.Option(help="- if the sequence is the reverse complement of what lies there.")] = "+"
     motifs: Annotated[
-        bool, typer.Option("--motifs", help="Also write ohe.npz and shap.npz, as tfmodisco-lite reads them.")
+        bool, typer.Option("--motifs", help="Also write ohe.npz and shap.npz, which of DNA tfmodisco-lite reads.")
     ] = False
     batch_size: Rows = "auto"
     loading: LoadOptions

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hf_fourier.cli.console import (
     error_console,
@@ -22,7 +25,7 @@ from hf_fourier.cli.explain import load
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.mutation_options import MutationsRequest
 from hf_fourier.cli.targets import parse_targets
-from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.errors import InputError, MissingExtraError, brief
 from hf_fourier.registry import DEFAULT_METHOD
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Substitutions of each sequence that are printed.
 PRINTED = 10
+#: The last place that can be asked for.
+MOST_PLACES = 10_000_000
 _PLACES = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -60,6 +65,8 @@ def run(request: MutationsRequest) -> None:
     for number, (name, sequence) in enumerate(zip(names, sequences, strict=True), 1):
         with progress(f"substituting letters of {name[:40]}") as update:
             found.append(explainer.mutations(sequence, target, places=places, batch_size=size, progress=update))
+        if request.motifs:
+            _check_whole(name, found[-1])
         place = folder / (f"{number:03d}-{slug(name)}" if len(names) > 1 else slug(name))
         with writing(place):
             written = dict(_written(found[-1], place, slug(name), request))
@@ -89,8 +96,9 @@ def parse_places(text: str) -> list[int]:
     for part in text.split(","):
         match = _PLACES.fullmatch(part.strip())
         first, last = (0, 0) if match is None else (int(match[1]), int(match[2] or match[1]))
-        if not 1 <= first <= last:
-            raise InputError(f"--places {text}", "places from 1 on, as 98-101,120", "correct --places")
+        if not 1 <= first <= last <= MOST_PLACES:
+            expected = f"places from 1 to {MOST_PLACES:,}, as 98-101,120"
+            raise InputError(f"--places {textwrap.shorten(text, 60)}", expected, "correct --places")
         places += range(first - 1, last)
     return places
 
@@ -102,6 +110,14 @@ def _check_lengths(explainer: FourierExplainer, sequences: Sequence[Any]) -> Non
     if len(lengths) > 1:
         got = f"--motifs with sequences of {min(lengths)} to {max(lengths)} letters"
         raise InputError(got, "sequences of one length", "cut the sequences to one length")
+
+
+def _check_whole(name: str, found: Mutations) -> None:
+    """Refuse a map that makes no array for motif discovery, before it is written and before the next one is made."""
+    missing = int(np.isnan(found.effects).any(1).sum())
+    if missing:
+        got = f"--motifs with {brief(name)}, of whose {len(found)} places {missing} have no effects"
+        raise InputError(got, "sequences that the model reads whole, without masks", "leave out --motifs")
 
 
 def _written(found: Mutations, folder: Path, chrom: str, request: MutationsRequest) -> Iterator[tuple[str, str]]:

@@ -141,6 +141,7 @@ CASES = [
         lambda: _typed(PROTEIN[1:], "--motifs"),
         lambda: _typed(PROTEIN[::-1], "--motifs"),
     ),
+    Case("leave out --motifs", lambda: _typed("EVQ[MASK]VESGG", "--motifs"), lambda: _typed("EVQ[MASK]VESGG")),
     Case(
         "leave out numbers, marks and names",
         lambda: proteins().explain("1 EVQLV 5"),
@@ -321,6 +322,11 @@ CASES = [
         "cut the sequences to one length",
         lambda: write_motif_arrays([_map("ACG"), _map("ACGT")], tempfile.mkdtemp()),
         lambda: write_motif_arrays([_map("ACG"), _map("CGT")], tempfile.mkdtemp()),
+    ),
+    Case(
+        "ask all places of sequences without masks that the model reads whole",
+        lambda: write_motif_arrays([_map("ACG", [1])], tempfile.mkdtemp()),
+        lambda: write_motif_arrays([_map("ACG")], tempfile.mkdtemp()),
     ),
 ]
 

@@ -81,7 +81,7 @@ def test_mistakes_are_refused_before_anything_is_mapped(run, protein_model, text
         (["--places", "0-2"], "--places 0-2"),
         (["--places", "5-3"], "--places 5-3"),
         (["--motifs", "--places", "2"], "--motifs with --places"),
-        (["--motifs"], "sequences of 8 to 9 letters"),
+        (["--motifs"], f"sequences of {len(PROTEIN) - 1} to {len(PROTEIN)} letters"),
         (["--places", "70"], "place 69"),
         (["--strand", "x"], "--strand x"),
     ):
@@ -96,6 +96,6 @@ def test_mistakes_are_refused_before_anything_is_mapped(run, protein_model, text
 
 def test_places_count_from_one():
     assert parse_places("3-5, 9") == [2, 3, 4, 8]
-    for text in ("", "a", "3-", "-2", "1,,2"):
+    for text in ("", "a", "3-", "-2", "1,,2", "1-99999999999"):
         with pytest.raises(InputError, match="--places"):
             parse_places(text)

@@ -209,9 +209,13 @@ def write_motif_arrays(found: Sequence[Mutations], folder: str | PathLike[str]) 
     import io
 
     shapes = {(len(one), one.alphabet) for one in found}
-    if len(shapes) != 1 or any(np.isnan(one.effects).any() for one in found):
-        got = f"{len(found)} maps of {len(shapes)} lengths or alphabets, or with places that were not asked"
-        raise InputError(got, "whole maps of sequences of one length", "cut the sequences to one length")
+    if len(shapes) != 1:
+        got = f"{len(found)} maps of {len(shapes)} lengths or alphabets"
+        raise InputError(got, "maps of sequences of one length", "cut the sequences to one length")
+    parts = sum(bool(np.isnan(one.effects).any()) for one in found)
+    if parts:
+        got = f"{parts} of {len(found)} maps with places that have no effects"
+        raise InputError(got, "whole maps", "ask all places of sequences without masks that the model reads whole")
     arrays = {"ohe": [one.one_hot() for one in found], "shap": [one.contributions for one in found]}
     written = []
     for name, parts in arrays.items():
