@@ -18,7 +18,8 @@ PAGES = {
                                 "hf_fourier.models.from_pretrained", "hf_fourier.models.perturbing",
                                 "hf_fourier.models.prediction",
                                 "hf_fourier.functional")),
-    "results": ("Results", ("hf_fourier.results.attribution", "hf_fourier.results.curve", "hf_fourier.results.table")),
+    "results": ("Results", ("hf_fourier.results.attribution", "hf_fourier.results.curve", "hf_fourier.results.table",
+                            "hf_fourier.results.channels")),
     "evaluation": ("Evaluations and checks", ("hf_fourier.evaluation.results", "hf_fourier.evaluation.evaluate")),
     "methods": ("Methods", ("hf_fourier.methods", "hf_fourier.methods.base")),
     "domains": ("Domains", ("hf_fourier.domains", "hf_fourier.domains.base", "hf_fourier.domains.layout")),
@@ -42,6 +43,7 @@ PAGES = {
                             "hf_fourier.evaluation.studies.in_silico_deletion",
                             "hf_fourier.evaluation.studies.interactions",
                             "hf_fourier.evaluation.studies.low_pass_maps")),
+    "inputs": ("Recordings of several channels", ("hf_fourier.models.inputs.channel_series",)),
     "assets": ("Assets", ("hf_fourier.demo", "hf_fourier.demo.data", "hf_fourier.demo.sounds",
                           "hf_fourier.demo.scans")),
 }  # fmt: skip

@@ -52,7 +52,8 @@ class FourierExplainer(Evaluating):
         **network: Of a network or a function (`hf_fourier.models.network.NetworkOptions`): `preprocess` (one example
             to a tensor or array without a batch axis), `labels`, `axes` (names of the last ones, "time", "height",
             …), `sampling_rate` in Hz, `outputs` ("logits", "probabilities", "sigmoid", "values", "masks", "embedding"),
-            `arrays` (numpy in and out: no gradient), `version` (a name of weights that cannot be read).
+            `arrays` (numpy in and out: no gradient), `version` (a name of weights that cannot be read), `unit` (of
+            voltages that the network reads, "uV", for recordings of MNE and EDF files).
 
     Attributes:
         donors: Other examples, for methods that put their features in place of deleted ones (`replacement=example`);

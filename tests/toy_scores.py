@@ -57,6 +57,7 @@ BAND_SPECS = [
     "fourier:bands=octave",
     "fourier:grain=frequency,bands=0-2+2-3",
     "cosine:bands=3",
+    "fourier:bands=2,channels=apart",
     "wavelet:haar,level=2,bands=level",
     "wavelet:bior2.2,level=2,bands=octave",
     "stft:8,bands=third-octave,times=2",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .build import DEMO
 from .catalogue import Asset
-from .data import antibodies, cells, emails, pictures
+from .data import antibodies, cells, emails, movements, pictures
 from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
 from .packages import Package
 from .scans import head_mri
@@ -37,6 +37,7 @@ __all__ = [
     "get",
     "head_mri",
     "instruments",
+    "movements",
     "names",
     "pictures",
     "prompts",

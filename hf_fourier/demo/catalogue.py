@@ -18,6 +18,7 @@ from .packages import (
     MRICRON,
     SCANPY,
     SCIKIT_IMAGE,
+    SEGLEARN,
     SONIC_PI,
     SPAM_ASSASSIN,
     Package,
@@ -193,5 +194,13 @@ ASSETS = (
         builder="hf_fourier.demo.convert.listening:waves",
         parents=("prompt-sounds",),
         modules=("soundfile",),
+    ),
+    Asset(
+        name="shoulder-exercises",
+        kind="data",
+        what="140 recordings of a smartwatch, six channels, of ten people and seven exercises, split by person",
+        packages=(SEGLEARN,),
+        license="BSD-3-Clause (package)",
+        builder="hf_fourier.demo.convert.movements:build",
     ),
 )

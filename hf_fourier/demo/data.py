@@ -95,6 +95,33 @@ def read_cells(folder: Path, split: str | None) -> list[dict[str, Any]]:
     ]
 
 
+def movements(split: str | None = None) -> list[dict[str, Any]]:
+    """Recordings of a smartwatch, as `{"name", "values", "rate", "channels", "label", "subject"}`.
+
+    `values` are float32, `(6, time)`: acceleration in g and rotation in radians per second, 50 samples per second;
+    `label` is one of seven exercises, `subject` the number of the person.
+
+    Args:
+        split: "train" (seven people) or "test" (three others); both when None.
+
+    Raises:
+        ValueError: another split is asked for.
+    """
+    import numpy as np
+
+    if split not in (None, "train", "test"):
+        raise ValueError(f'split must be "train", "test" or None; got {split!r}')
+    folder = DEMO.get("shoulder-exercises")
+    about = json.loads((folder / "recordings.json").read_text(encoding="utf-8"))
+    tested = {8, 9, 10}
+    with np.load(folder / "recordings.npz", allow_pickle=False) as file:
+        return [
+            {**row, "values": file[row["name"]].T.copy(), "rate": about["rate"], "channels": about["channels"]}
+            for row in about["recordings"]
+            if split is None or (row["subject"] in tested) == (split == "test")
+        ]
+
+
 def antibodies() -> list[dict[str, str]]:
     """Variable domains of well-known antibodies; each has `name`, `species`, `chain` and `sequence`.
 

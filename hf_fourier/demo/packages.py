@@ -86,3 +86,6 @@ MRICRON = Package(
     "apt", "mricron-data", "", 16.1, "00500222bf5f2e50c77574254ad0091aa9b1f8b653561b6981fbffebc636668d",
     inner="usr/share/mricron/templates",
 )  # fmt: skip
+SEGLEARN = Package(
+    "pip", "seglearn", "1.2.5", 11.3, "ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd",
+)  # fmt: skip

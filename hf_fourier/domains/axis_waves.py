@@ -24,12 +24,15 @@ class AxisWaves(Bandable):
         grain: "bin" ranks every frequency of every channel; "frequency" takes all channels of one frequency together.
         bands: Bands to take the features together in; see `Bandable`.
         directions: Directions into which each band is cut, where two or three axes are transformed; 1 for none.
+        channels: "together" takes all channels of a band together; "apart" makes a band of each channel by itself
+            (the alpha rhythm at each electrode).
     """
 
     axes: Sequence[str | int] | int | None = None
     grain: str = "bin"
     bands: Bands = None
     directions: int = 1
+    channels: str = "together"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,13 +43,17 @@ class AxisWaves(Bandable):
             raise SpecError(f"directions {self.directions!r}", "a whole number of at least 1", "correct `directions`")
         if self.directions > 1 and self.bands is None:
             raise SpecError(f"directions={self.directions} without bands", "bands, which they cut", "give `bands` too")
+        if self.channels not in ("together", "apart"):
+            raise SpecError(f"channels {self.channels!r}", "'together' or 'apart'", "choose one of them")
+        if self.channels == "apart" and self.bands is None:
+            raise SpecError("channels=apart without bands", "bands, which it cuts", "give `bands` too")
 
     def split(self, basis: Basis) -> Split:
-        """The bands, cut by direction where that is asked."""
+        """The bands, cut by direction and by channel where that is asked."""
         split, layout = super().split(basis), basis.layout
-        if self.directions == 1:
-            return split
-        return split.crossed(*directions(layout.signal, layout.with_role("frequency"), self.directions))
+        if self.directions > 1:
+            split = split.crossed(*directions(layout.signal, layout.with_role("frequency"), self.directions))
+        return split.by_channel(layout) if self.channels == "apart" else split
 
 
 def axis_wave_layout(
@@ -67,5 +74,5 @@ def axis_wave_layout(
             name = "frequency" if len(cycles) == 1 else f"frequency_{axis.name}"
             columns.append(Column(name, "frequency", cycles[d] * axis.rate, axis.unit, axis.name))
         elif domain.grain == "bin":
-            columns.append(Column(axis.name, "channel" if axis.channel else "position", bins[d], axis=axis.name))
+            columns.append(Column.of_axis(axis, bins[d]))
     return Layout(DOMAINS.spec(domain), basis.signal, tuple(columns), basis.multiplicity, squares.sqrt())

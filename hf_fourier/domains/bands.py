@@ -86,10 +86,12 @@ class Split:
     Attributes:
         band_of_feature: The band of each feature, shape `(K,)`; every band has one at least.
         bands: The bands, in ascending order of frequency.
+        columns: Coordinates of the bands, where they have others than their names and frequencies.
     """
 
     band_of_feature: Int[Tensor, " features"]
     bands: tuple[Band, ...]
+    columns: tuple[Column, ...] = ()
 
     def crossed(self, other: Int[Tensor, " features"], names: Sequence[str], apart: str = ", ") -> Split:
         """Bands split once more, by a code for each feature and the codes' names; "" keeps a band's own name."""
@@ -100,6 +102,26 @@ class Split:
             band, name = self.bands[number // len(names)], names[number % len(names)]
             bands.append(Band(band.name + apart + name if name else band.name, band.low, band.high, band.unit))
         return Split(band_of_feature, tuple(bands))
+
+    def by_channel(self, layout: Layout) -> Split:
+        """Bands split once more, by the channel of each feature of `layout`; the columns say which band and channel.
+
+        Raises:
+            SpecError: If the features have no channel.
+        """
+        channels = layout.with_role("channel")
+        if len(channels) != 1:
+            got, do = f"channels=apart of {layout.signal.kind} in which features have no channel", "leave it out"
+            raise SpecError(got, "a signal with one axis of channels, grain=bin", do)
+        column = channels[0]
+        count = int(column.values.max()) + 1
+        names = column.names or tuple(f"{column.name} {i}" for i in range(count))
+        split = self.crossed(column.values.long(), names)
+        of_band = torch.zeros(2, len(split.bands), dtype=torch.long)
+        of_band[:, split.band_of_feature] = torch.stack([self.band_of_feature.long(), column.values.long()])
+        band = Column("band", "band", of_band[0], names=tuple(band.name for band in self.bands))
+        channel = Column(column.name, "channel", of_band[1], axis=column.axis, names=column.names)
+        return Split(split.band_of_feature, split.bands, (band, channel))
 
 
 def checked_bands(bands: Bands, families: Sequence[str] = tuple(FAMILIES)) -> Bands:
@@ -327,7 +349,8 @@ class BandBasis(Basis):
     def layout(self) -> Layout:
         """The bands by name, the middle of each on a logarithmic axis, and the mean radius of its members."""
         fine, bands = self.fine.layout, self.split.bands
-        columns = [Column("band", "band", torch.arange(len(bands)), names=tuple(band.name for band in bands))]
+        named = Column("band", "band", torch.arange(len(bands)), names=tuple(band.name for band in bands))
+        columns = list(self.split.columns or (named,))
         radius = None
         if fine.radius is not None:
             scale, radius = scale_of(fine), self._mean(fine.radius)

@@ -65,5 +65,5 @@ class IdentityBasis(Basis):
         columns = []
         for i, values in zip(self._axes, self._coordinates, strict=True):
             axis = self.signal.axes[i]
-            columns.append(Column(axis.name, "channel" if axis.channel else "position", values, axis=axis.name))
+            columns.append(Column.of_axis(axis, values))
         return Layout(DOMAINS.spec(self.domain), self.signal, tuple(columns), self.multiplicity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ class Axis:
         unit: The unit of a frequency along it.
         rate: Entries per unit, so that cycles per entry × `rate` is a frequency in `unit`.
         channel: Whether it only counts things that lie side by side (colours, hidden dimensions) and has no order.
+        names: What the entries of a channel axis are called (electrodes, sensors); empty where they have no names.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Axis:
     unit: str = "cycles/sample"
     rate: float = 1.0
     channel: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,7 @@ class SignalShape:
 
     def segment(self, length: int) -> SignalShape:
         """The shape of one segment, `length` entries of the first axis."""
-        first = self.axes[0]
-        cut = Axis(first.name, length, first.unit, first.rate, first.channel)
-        return SignalShape(self.kind, (cut, *self.axes[1:]))
+        return SignalShape(self.kind, (replace(self.axes[0], length=length, names=()), *self.axes[1:]))
 
 
 def axes_tuple(axes: Sequence[str | int] | str | int | None) -> tuple[str | int, ...] | None:
@@ -126,6 +126,11 @@ class Column:
     unit: str = ""
     axis: str = ""
     names: tuple[str, ...] = ()
+
+    @classmethod
+    def of_axis(cls, axis: Axis, values: Shaped[Tensor, " features"]) -> Column:
+        """Where each feature lies along an axis that is not transformed."""
+        return cls(axis.name, "channel" if axis.channel else "position", values, axis=axis.name, names=axis.names)
 
     def value(self, feature: int) -> Any:
         """The coordinate of one feature for display: a number, or its name; positions are counted from 1.

@@ -142,6 +142,6 @@ class StftBasis(Basis):
                 columns.append(Column(axis.name, "position", middle, axis=axis.name))
             else:
                 place = self._places[d if d < self.dim else d + 1]
-                columns.append(Column(axis.name, "channel" if axis.channel else "position", place, axis=axis.name))
+                columns.append(Column.of_axis(axis, place))
         spec = DOMAINS.spec(self.domain)
         return Layout(spec, self.signal, tuple(columns), self.multiplicity, cycles, self.redundancy)

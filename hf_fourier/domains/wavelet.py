@@ -256,7 +256,7 @@ class WaveletBasis(Basis):
             Column("orientation", "orientation", torch.cat(orientations), names=names),
         ]
         for axis, grid in zip(self.signal.axes, grids, strict=True):
-            column = Column(axis.name, "channel" if axis.channel else "position", torch.cat(grid), axis=axis.name)
+            column = Column.of_axis(axis, torch.cat(grid))
             columns.insert(0, column) if axis.channel else columns.append(column)
         return Layout(
             DOMAINS.spec(self.domain),

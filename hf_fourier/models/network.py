@@ -16,11 +16,12 @@ from hf_fourier.models.base import ModelWrapper, check_numbers
 from hf_fourier.models.calls import Call, FunctionModule
 from hf_fourier.models.inputs.audio import read_audio
 from hf_fourier.models.inputs.axes import AxisNames, view_of
+from hf_fourier.models.inputs.channel_series import VOLTS, ChannelSeries, is_edf, series_of
 from hf_fourier.models.inputs.containers import example_of, is_table
 from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.network_batch import NetworkBatch
-from hf_fourier.models.network_units import as_network_reads, scale_of, sound_rate
+from hf_fourier.models.network_units import as_network_reads, scale_of, series_as_read, sound_rate
 from hf_fourier.models.outputs import OUTPUTS, OutputForm, ends_in_sigmoid, form_of, labels_from
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.views import ImageView, SoundView, View
@@ -58,6 +59,8 @@ class NetworkOptions(TypedDict, total=False):
         arrays: Whether the function takes and returns arrays of numpy; None where that shows.
         version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read, and
             where a function or `preprocess` holds what cannot be read.
+        unit: The unit of voltages that the network reads ("V", "mV", "uV", "nV"), for recordings of MNE and EDF files,
+            whose units are known; None for volts.
     """
 
     preprocess: Callable[[Any], Any] | None
@@ -67,6 +70,7 @@ class NetworkOptions(TypedDict, total=False):
     outputs: str | None
     arrays: bool | None
     version: str | None
+    unit: str | None
 
 
 class NetworkWrapper(ModelWrapper):
@@ -100,6 +104,9 @@ class NetworkWrapper(ModelWrapper):
         self.outputs = options.get("outputs")
         if self.outputs not in (None, *OUTPUTS):
             raise InputError(f"outputs {brief(self.outputs)}", f"one of {', '.join(OUTPUTS)}", "choose one of them")
+        self.unit = options.get("unit")
+        if self.unit not in (None, *VOLTS):
+            raise InputError(f"unit {brief(self.unit)}", f"one of {', '.join(VOLTS)}", "choose one of them")
         self.labels = labels_from(options.get("labels"))
         self.config = SimpleNamespace(id2label=self.labels, _commit_hash=version)
         self._options = options
@@ -153,7 +160,7 @@ class NetworkWrapper(ModelWrapper):
     @property
     def reading(self) -> dict[str, Any]:
         """The axes, their rate and what the outputs are, as plain values."""
-        own = {"axes": self.names.names, "sampling_rate": self.names.rate, "outputs": self.outputs}
+        own = {"axes": self.names.names, "sampling_rate": self.names.rate, "outputs": self.outputs, "unit": self.unit}
         return {**super().reading, **{name: value for name, value in own.items() if value is not None}}
 
     def of_model(self, model: torch.nn.Module) -> NetworkWrapper:
@@ -166,6 +173,7 @@ class NetworkWrapper(ModelWrapper):
         call.alone, call.takes_arrays = self.call.alone, self.call.takes_arrays
         other = NetworkWrapper(call, self._options, self.bare)
         other.form, other.form_of_run, other.representation = self.form, self.form_of_run, self.representation
+        other.names = self.names
         return other
 
     def head(self) -> Head:
@@ -197,8 +205,10 @@ class NetworkWrapper(ModelWrapper):
             return True
 
     def encode(self, example: Any) -> EncodedExample:
-        """An example, through `preprocess` where there is one: a tensor, an array or a flat list of numbers."""
-        return self._encoded(example if self.processor is None else self._preprocessed(example))
+        """An example, through `preprocess` where there is one: a tensor, an array, a list of numbers, a recording."""
+        if self.processor is not None:
+            return self._encoded(self._preprocessed(example))
+        return self._encoded(series_of(example) if is_edf(example) else example)
 
     def _preprocessed(self, example: Any) -> Any:
         """What `preprocess` makes of an example."""
@@ -210,19 +220,22 @@ class NetworkWrapper(ModelWrapper):
 
     def _encoded(self, made: Any) -> EncodedExample:
         """An example from what `preprocess` made of it."""
+        channels, noted = tuple[str, ...](), tuple[str, ...]()
+        if isinstance(made, ChannelSeries):
+            channels, (made, self.names, noted) = made.names, series_as_read(made, self.names, self.unit)
         values, notes = self._numbers(made)
         if values.ndim and len(values) == 1 and self.names.holds_several(values.ndim):  # unsqueezed already
             values = values[0]
         if not values.ndim or not values.numel():
             got, do = f"an example of shape {tuple(values.shape)}", "pass one with at least one number"
             raise InputError(got, "an array of one axis or more, without a batch axis", do)
-        signal = self.names.shape_of(tuple(values.shape))
+        signal = self.names.shape_of(tuple(values.shape), channels)
         encoded = EncodedExample(
             signal, {}, values=values, view=view_of(signal, values, scale_of(self.model, self.processor)), notes=notes
         )
         self._learn(encoded)
         assert self.form is not None
-        encoded.notes = (*notes, *self.form.notes)
+        encoded.notes = (*noted, *notes, *self.form.notes)
         return encoded
 
     def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from hf_fourier.errors import InputError, is_list_like
 from hf_fourier.models.inputs.axes import CHANNEL, SOUND, AxisNames
+from hf_fourier.models.inputs.channel_series import ChannelSeries
 from hf_fourier.typing import Float, Tensor
 
 #: Colours that `preprocess` is asked about, as bytes: black, and the three that span the others; then two to check.
@@ -32,6 +34,32 @@ def scale_of(model: Any, preprocess: Any) -> tuple[Sequence[float], Sequence[flo
         pairs.append((known.get("mean"), known.get("std")))
     listed = ((m, s) for m, s in pairs if is_list_like(m) and is_list_like(s))  # timm's are tensors
     return next((([float(v) for v in m], [float(v) for v in s]) for m, s in listed), None)
+
+
+def series_as_read(
+    series: ChannelSeries, names: AxisNames, unit: str | None
+) -> tuple[Tensor, AxisNames, tuple[str, ...]]:
+    """A recording of several channels as a network reads it, the axes with its rate, and notes.
+
+    Args:
+        series: The recording.
+        names: The axes that the user named; without a rate they get that of the recording.
+        unit: The unit of voltages that the network reads; None for volts.
+
+    Raises:
+        InputError: If the axes have no time or others than time and channels, the rate is another, or a channel is in
+            no unit of voltage where one is asked for.
+    """
+    known = names.names or ("time",)
+    if "time" not in known or not set(known) <= {"time", CHANNEL}:
+        raise InputError(f"a recording of channels for axes {known}", "an axis 'time'", "call it that in `axes`")
+    if names.rate is not None and abs(names.rate - series.rate) > 1e-6 * names.rate:
+        got = f"a recording of {series.rate:g} Hz"
+        do = "resample it, as by series_of(recording).resample(128)"
+        raise InputError(got, f"{names.rate:g} Hz, as the network's examples", do)
+    values, noted = series.in_unit(unit)
+    array = torch.from_numpy(np.ascontiguousarray(values.T if known == ("time", CHANNEL) else values))
+    return array, replace(names, names=known, rate=series.rate), (*series.notes, *noted)
 
 
 def sound_rate(names: AxisNames) -> int | None:

@@ -12,6 +12,7 @@ import torch
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import ModelWrapper, Task, check_numbers
+from hf_fourier.models.inputs.channel_series import ChannelSeries, is_edf, series_of
 from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import dtype_of, labels_of
 from hf_fourier.models.padding import in_time
@@ -57,7 +58,9 @@ class TimeSeriesWrapper(ModelWrapper):
         return Categorical(labels if classes in (None, len(labels)) else {})
 
     def encode(self, example: Any) -> EncodedExample:
-        """An array or tensor of past values, `(time,)` or `(time, channels)`."""
+        """An array or tensor of past values, `(time,)` or `(time, channels)`, or a recording of several channels."""
+        if isinstance(example, ChannelSeries) or is_edf(example):
+            return self._of_series(series_of(example))
         example = _numbers(example)
         if not isinstance(example, (np.ndarray, Tensor)) or example.ndim not in (1, 2):
             got = f"an example of type {type(example).__name__}"
@@ -71,6 +74,14 @@ class TimeSeriesWrapper(ModelWrapper):
         values = values if values.dtype == torch.float64 else values.float()
         single = values.ndim == 1 and getattr(self.config, "num_input_channels", None) == 1
         return self.encode_batch({self.main_input: (values.unsqueeze(1) if single else values).unsqueeze(0)})[0]
+
+    def _of_series(self, series: ChannelSeries) -> EncodedExample:
+        """A recording of several channels, with its rate and their names; voltages in volts."""
+        values, notes = series.in_unit(None)
+        encoded = self.encode(np.ascontiguousarray(values.T))
+        time, *channels = encoded.signal.axes
+        axes = (replace(time, unit="Hz", rate=series.rate), *(replace(axis, names=series.names) for axis in channels))
+        return replace(encoded, signal=SignalShape("series", axes), notes=(*encoded.notes, *series.notes, *notes))
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `past_values`, with `past_observed_mask` where steps are missing."""

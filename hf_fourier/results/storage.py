@@ -36,7 +36,7 @@ TRIES = 8
 _HINT = "restore it from a copy, or explain the example again; {}"
 SIGNAL = {
     "kind": str,
-    "axes": [{"name": str, "length": int, "unit?": str, "rate?": NUMBER, "channel?": bool}],
+    "axes": [{"name": str, "length": int, "unit?": str, "rate?": NUMBER, "channel?": bool, "names?": [str]}],
     "segments": [int],
 }
 
@@ -159,8 +159,12 @@ def _plain(tensor: Tensor) -> Tensor:
 
 @lru_cache(maxsize=256)
 def signal_values(signal: SignalShape) -> dict[str, Any]:
-    """A signal's shape as plain values, which many results share."""
-    return asdict(signal)
+    """A signal's shape as plain values, which many results share; without the names of axes that have none."""
+    values = asdict(signal)
+    for axis in values["axes"]:
+        if not axis["names"]:
+            del axis["names"]
+    return values
 
 
 def shape_from_dict(values: dict[str, Any]) -> SignalShape:
@@ -172,4 +176,7 @@ def shape_from_dict(values: dict[str, Any]) -> SignalShape:
     check(values, SIGNAL, "signal")
     if any(axis["length"] < 1 for axis in values["axes"]):
         raise Malformed("an axis of the signal has no length")
-    return SignalShape(values["kind"], tuple(Axis(**axis) for axis in values["axes"]), tuple(values["segments"]))
+    if any(len(axis.get("names", ())) not in (0, axis["length"]) for axis in values["axes"]):
+        raise Malformed("an axis of the signal has not one name for each entry")
+    axes = tuple(Axis(**{**axis, "names": tuple(axis.get("names", ()))}) for axis in values["axes"])
+    return SignalShape(values["kind"], axes, tuple(values["segments"]))

@@ -23,6 +23,7 @@ NEEDS = {
     "mri_segmentation": ("deepbet", "mri-head"),
     "protein": ("antiberty-species",),
     "text_classification": ("minilm-spam", "spam-emails"),
+    "time_series": ("shoulder-exercises",),
 }
 
 

@@ -19,11 +19,12 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.models.inputs import files
 from hf_fourier.models.inputs.audio import AudioStream, read_audio
+from hf_fourier.models.inputs.channel_series import series_of
 from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.files import read_example, read_sequences
 from hf_fourier.models.inputs.images import as_rgb
 from hf_fourier.models.inputs.pickles import read_float_dict
-from tools.fuzz.files import flac, nifti, npy, png, wav
+from tools.fuzz.files import edf, flac, nifti, npy, png, wav
 from tools.fuzz.guard import guarded
 
 #: Megabytes (10⁶) that a refusal may take.
@@ -146,6 +147,22 @@ def test_a_volume_that_is_larger_than_its_file_is_refused(shape, tmp_path):
     path = tmp_path / "a.nii"
     path.write_bytes(nifti(shape, b"\0" * 24))
     assert "cannot be read" in refused(lambda: read_example(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "records", "fixed"),
+    [
+        ([("Cz", "uV", 4)], 10**7, {}),
+        ([("Cz", "uV", 10**7)], -1, {}),
+        ([("Cz", "uV", 4)], 2, {"seconds": "1e-300"}),
+        ([("Cz", "uV", -4), ("Oz", "uV", 8)], 2, {}),
+        ([(f"c{i}", "uV", 1) for i in range(5000)], 2, {}),
+    ],
+    ids=["records", "samples", "seconds", "negative", "channels"],
+)
+def test_a_recording_that_claims_more_than_it_holds_is_refused(channels, records, fixed, tmp_path):
+    path = saved(tmp_path / "a.edf", edf(channels, records, bytes(64), **fixed))
+    assert "cannot be read" in refused(lambda: series_of(path))
 
 
 def test_a_fasta_file_that_unpacks_to_much_is_refused(tmp_path):

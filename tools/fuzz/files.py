@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,3 +59,27 @@ def nifti(shape: tuple[int, int, int], data: bytes) -> bytes:
     struct.pack_into("<f", head, 108, 352.0)
     head[344:348] = b"n+1\0"
     return bytes(head) + data
+
+
+def edf(channels: Sequence[tuple[str, str, int]], records: int, data: bytes, **fixed: str) -> bytes:
+    """An EDF file that claims channels (name, unit, samples in a record) and records of one second.
+
+    Args:
+        channels: Scaled from −32768…32767 to −3276.8…3276.7 in their units.
+        records: How many records are claimed.
+        data: The samples, two bytes each.
+        **fixed: `seconds` of a record, `mark` ("EDF+D"), `version`.
+    """
+    count = len(channels)
+    head = [
+        (fixed.get("version", "0"), 8), ("X", 80), ("X", 80), ("01.01.26", 8), ("00.00.00", 8),
+        (str(256 * (count + 1)), 8), (fixed.get("mark", ""), 44), (str(records), 8), (fixed.get("seconds", "1"), 8),
+        (str(count), 4),
+    ]  # fmt: skip
+    fields: list[tuple[list[str], int]] = [
+        ([name for name, _, _ in channels], 16), ([""] * count, 80), ([unit for _, unit, _ in channels], 8),
+        (["-3276.8"] * count, 8), (["3276.7"] * count, 8), (["-32768"] * count, 8), (["32767"] * count, 8),
+        ([""] * count, 80), ([str(samples) for _, _, samples in channels], 8), ([""] * count, 32),
+    ]  # fmt: skip
+    parts = [*head, *((text, size) for texts, size in fields for text in texts)]
+    return b"".join(text.encode("latin-1").ljust(size)[:size] for text, size in parts) + data

@@ -1,4 +1,4 @@
-"""Damaged and hostile files for every reader: pictures, sounds, volumes, arrays, cells, tables, dictionaries."""
+"""Damaged and hostile files for every reader: pictures, sounds, volumes, arrays, cells, tables and others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.fuzz.files import flac, nifti, npy, png, wav
+from tools.fuzz.files import edf, flac, nifti, npy, png, wav
 from tools.fuzz.mutations import NUMBERS, damaged, json_bytes
 
 #: What reads a file, by the file's name.
@@ -75,6 +75,7 @@ def rooms() -> dict[str, tuple[Callable[[random.Random], tuple[str, bytes]], tup
         "pictures": (_picture, (_rgb, _rgb_bytes, _example)),
         "sounds": (_sound, (_audio, _audio_bytes, _stream, _example)),
         "volumes": (_volume, (_example,)),
+        "recordings of channels": (_channels, (_series, _example)),
         "arrays": (_array, (_example, _target)),
         "cells and chats": (_json_example, (_example, _source)),
         "tables of cells": (_h5ad, (_cells, _source)),
@@ -88,6 +89,12 @@ def _example(path: Path) -> Any:
     from hf_fourier.models.inputs.files import read_example
 
     return read_example(str(path))
+
+
+def _series(path: Path) -> Any:
+    from hf_fourier.models.inputs.channel_series import series_of
+
+    return series_of(path)
 
 
 def _rgb(path: Path) -> Any:
@@ -218,6 +225,16 @@ def _volume(rng: random.Random) -> tuple[str, bytes]:
         case 2:
             return "a.nii.gz", gzip.compress(damaged(data, rng))
     return "a.nii", damaged(data, rng)
+
+
+def _channels(rng: random.Random) -> tuple[str, bytes]:
+    name = rng.choice(("a.edf", "a.bdf"))
+    each = rng.choice((4, 4, 0, -1, 10**7))
+    channels = [("EEG Cz", "uV", each), ("EDF Annotations", "", 2), ("SpO2", "%", rng.choice((4, each)))]
+    records = rng.choice((2, 2, -1, 0, 10**7))
+    fixed = {"seconds": rng.choice(("1", "1", "0", "nan", "1e-300", "-1")), "mark": rng.choice(("", "EDF+C", "EDF+D"))}
+    data = edf(channels, records, bytes(range(200)), **fixed)
+    return name, data if rng.randrange(2) else damaged(data, rng)
 
 
 def _array(rng: random.Random) -> tuple[str, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -71,16 +71,17 @@ class AxisNames:
         """Whether an array of so many dimensions is several examples, along its first axis."""
         return self.names is not None and dimensions == len(self.names) + (1 if self.names_all else 2)
 
-    def shape_of(self, sizes: Sequence[int]) -> SignalShape:
+    def shape_of(self, sizes: Sequence[int], channels: tuple[str, ...] = ()) -> SignalShape:
         """The shape of an example's signal.
 
         Args:
             sizes: The example's sizes, without a batch.
+            channels: The names of its channels, where they have some.
 
         Raises:
             InputError: If it has not as many axes as are named.
         """
-        found = _shape(self, tuple(sizes))
+        found = _shape(self, tuple(sizes), channels)
         if found is None:
             assert self.names is not None
             more = "" if self.names_all else ", with one of channels in front of them or none"
@@ -91,7 +92,7 @@ class AxisNames:
 
 
 @lru_cache(maxsize=256)  # the same object for all examples of a size: examples are grouped by it
-def _shape(names: AxisNames, sizes: tuple[int, ...]) -> SignalShape | None:
+def _shape(names: AxisNames, sizes: tuple[int, ...], channels: tuple[str, ...]) -> SignalShape | None:
     if names.names is None:
         first = 1 if len(sizes) > 2 else 0
         return SignalShape(
@@ -101,7 +102,10 @@ def _shape(names: AxisNames, sizes: tuple[int, ...]) -> SignalShape | None:
     if not 0 <= more <= (0 if names.names_all else 1):
         return None
     all_names = (CHANNEL,) * more + names.names
-    axes = tuple(_axis(name, size, names) for name, size in zip(all_names, sizes, strict=True))
+    axes = tuple(
+        replace(axis, names=channels) if axis.channel and len(channels) == axis.length else axis
+        for axis in (_axis(name, size, names) for name, size in zip(all_names, sizes, strict=True))
+    )
     return SignalShape(_kind(all_names, sizes, names.rate), axes)
 
 

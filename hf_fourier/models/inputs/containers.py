@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.channel_series import is_recording, series_of, several_series
 
 #: Kinds of columns that hold examples, as `datasets` names their features; a plain one by the type of its values.
 MEDIA = ("Image", "Audio", "Video")
@@ -50,6 +51,8 @@ def is_url(example: Any) -> bool:
 def plain(data: Any) -> Any:
     """Series and arrays as the list of what they hold, or as an array of numbers; anything else as it is.
 
+    Objects of MNE become a `ChannelSeries`, `Epochs` a list of them.
+
     Raises:
         InputError: If it is a table, several splits, or a set.
     """
@@ -64,6 +67,8 @@ def plain(data: Any) -> Any:
         if array.dtype.kind in "biuf":
             return array
         raise InputError(f"a table with the columns {names}", "one column of it", "pass table['the column']")
+    if is_recording(data):
+        return several_series(data) or series_of(data)
     if hasattr(data, "to_pylist"):  # of pyarrow
         data = data.to_pylist()
     elif hasattr(data, "to_list") and hasattr(data, "dtype"):  # of pandas and polars
@@ -110,7 +115,7 @@ def example_of(row: Any, is_example: IsExample = lambda row: False, place: int |
         InputError: If several of its values might be meant, or none.
     """
     if not isinstance(row, Mapping) or is_stored(row) or is_example(row):
-        return row
+        return series_of(row) if is_recording(row) else row
     for is_kind in (_is_media, lambda value: isinstance(value, str)):
         names = [name for name, value in row.items() if is_kind(value) and not _is_id(name)]
         if len(names) == 1:

@@ -32,6 +32,7 @@ from hf_fourier.models.inputs.files import (
     CELLS,
     EXTENSIONS,
     PICTURES,
+    SERIES,
     SOUNDS,
     VOLUMES,
     check_json_rows,
@@ -254,7 +255,7 @@ def _datasets() -> Any:
 def _files(folder: Path) -> list[str]:
     """The files of examples below a folder, sorted, as paths relative to it."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    usual = [name for name in files if name.lower().endswith((*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS))]
+    usual = [name for name in files if name.lower().endswith((*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *ARRAYS))]
     sequences = [name for name in files if is_sequence_file(folder / name)]
     return usual or [name for name in files if name.lower().endswith(CELLS)] or sequences
 

@@ -15,16 +15,17 @@ from hf_fourier.models.inputs.containers import is_chat
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-VOLUMES = (".nii", ".nii.gz")
+VOLUMES, SERIES = (".nii", ".nii.gz"), (".edf", ".bdf")
 ARRAYS, CELLS = (".npy",), (".json",)
 MANY_CELLS = (".h5ad", ".loom", ".zarr", ".dataset")
 SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas", ".fastq", ".fq")
-EXTENSIONS = (*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+EXTENSIONS = (*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
 ACCEPTED_FILES = (
-    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .loom, .zarr, "
-    '.dataset), sequences (.fasta, .fastq), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
+    "a picture, a sound (.wav, .flac, .ogg, .mp3), a recording of several channels (.edf, .bdf), a volume (.nii, "
+    ".nii.gz, .npy), cells (.h5ad, .loom, .zarr, .dataset), "
+    'sequences (.fasta, .fastq), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
 )
 #: What a JSON file holds.
@@ -46,7 +47,7 @@ def read_example(text: str) -> Any:
     if not os.path.isfile(text):
         return _typed(text)
     path, name = Path(text), text.lower()
-    if name.endswith((*PICTURES, *SOUNDS)):
+    if name.endswith((*PICTURES, *SOUNDS, *SERIES)):
         return path
     if name.endswith(VOLUMES):
         return _scan(path)

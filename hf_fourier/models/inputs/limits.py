@@ -21,3 +21,7 @@ SOUND_NUMBERS = 2**28
 RATE_STRETCH = 64
 #: Either term of the ratio of two sampling rates, in lowest terms: the resampling filter has 20 times as many taps.
 RATE_TERM = 2**18
+#: Channels of an EDF or BDF file.
+EDF_CHANNELS = 4096
+#: Samples per second of a channel of an EDF or BDF file.
+EDF_RATE = 10**6

@@ -1,0 +1,242 @@
+"""Recordings of several channels, such as an EEG: objects of MNE and EDF files, with rate, names and units."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+
+from hf_fourier.errors import InputError, brief
+from hf_fourier.models.inputs import edf, limits
+
+ENDINGS = (".edf", ".bdf")
+#: Volts in each unit of voltage.
+VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "nV": 1e-9}
+#: Other spellings of microvolts in EDF files.
+_MICRO = ("µV", "μV", "microV", "microvolt", "uV.")
+#: MNE's unit for channels of each type; of others there is none.
+_OF_TYPE = {
+    **dict.fromkeys(("eeg", "eog", "ecg", "emg", "ecog", "seeg", "dbs", "bio"), "V"),
+    "mag": "T", "grad": "T/m", "ref_meg": "T", "temperature": "C", "gsr": "S",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSeries:
+    """A recording of several channels.
+
+    Attributes:
+        values: float32, shape `(channels, time)`; voltages in volts.
+        rate: Samples per second.
+        names: The channels' names.
+        units: The channels' units; "" where none is known.
+        notes: What was done to it.
+    """
+
+    values: np.ndarray
+    rate: float
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        channels = f"{self.names[0]} … {self.names[-1]}" if len(self.names) > 2 else ", ".join(self.names)
+        return f"ChannelSeries({self.values.shape[1] / self.rate:g} s at {self.rate:g} Hz of {channels})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
+
+    def tobytes(self) -> bytes:
+        """What tells two recordings apart: the numbers, the rate and the names."""
+        return repr((self.rate, self.names, self.units)).encode() + self.values.tobytes()
+
+    def pick(self, names: Sequence[str]) -> ChannelSeries:
+        """Some of the channels, in the order of `names`.
+
+        Raises:
+            InputError: If there is no such channel.
+        """
+        places = _places(self.names, names)
+        return replace(self, values=self.values[places], names=tuple(names), units=tuple(self.units[i] for i in places))
+
+    def resample(self, rate: float) -> ChannelSeries:
+        """The recording at another rate, by a polyphase filter.
+
+        Raises:
+            InputError: If the rate is none, or the ratio of the two has terms above `limits.RATE_TERM`.
+        """
+        from scipy.signal import resample_poly
+
+        try:
+            ratio = Fraction(rate).limit_denominator(1000) / Fraction(self.rate).limit_denominator(1000)
+        except (TypeError, ValueError, OverflowError):
+            ratio = Fraction(0)
+        if not 0 < ratio <= limits.RATE_STRETCH or max(ratio.as_integer_ratio()) > limits.RATE_TERM:
+            expected = f"samples per second, at most {limits.RATE_STRETCH} times {self.rate:g} Hz"
+            raise InputError(f"rate {brief(rate)}", expected, "correct `rate`")
+        values = resample_poly(self.values, ratio.numerator, ratio.denominator, axis=1).astype(np.float32)
+        note = f"resampled from {self.rate:g} Hz to {float(rate):g} Hz"
+        return replace(self, values=values, rate=float(rate), notes=(*self.notes, note))
+
+    def windows(self, seconds: float, overlap: float = 0.0) -> list[ChannelSeries]:
+        """Stretches of one length, one after the other; what is left at the end is left out.
+
+        Args:
+            seconds: The length of each.
+            overlap: The part of a stretch that overlaps the next one, 0 to below 1.
+
+        Raises:
+            InputError: If the recording is shorter, or the overlap is out of range.
+        """
+        total = self.values.shape[1]
+        length = round(seconds * self.rate) if isinstance(seconds, (int, float)) and np.isfinite(seconds) else 0
+        if not 1 <= length <= total:
+            expected = f"a length of at most {total / self.rate:g} s, the recording's"
+            raise InputError(f"windows of {brief(seconds)} s", expected, "correct `seconds`")
+        if not isinstance(overlap, (int, float)) or not 0 <= overlap < 1:
+            raise InputError(f"overlap {brief(overlap)}", "0 to below 1", "correct `overlap`")
+        step = max(1, round(length * (1 - overlap)))
+        starts = range(0, total - length + 1, step)
+        return [replace(self, values=self.values[:, start : start + length]) for start in starts]
+
+    def in_unit(self, unit: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The numbers with voltages in a unit, and a note on that.
+
+        Args:
+            unit: One of `VOLTS`; None for volts.
+
+        Raises:
+            InputError: If a unit is asked for and a channel is in none of voltage.
+        """
+        others = [
+            f"{name} [{known or '?'}]" for name, known in zip(self.names, self.units, strict=True) if known != "V"
+        ]
+        if unit is None:
+            if len(others) == len(self.names):
+                return self.values, ()
+            return self.values, ("voltages were taken in volts; unit='uV' gives the network microvolts",)
+        if others:
+            got = f"the channels {', '.join(others[:6])} for a network that reads {unit}"
+            do = "leave them out, as by series_of(recording).pick(['Cz', 'Oz'])"
+            raise InputError(got, "channels of voltages", do)
+        return self.values / np.float32(VOLTS[unit]), (f"voltages were taken in {unit}",)
+
+
+def is_recording(example: Any) -> bool:
+    """Whether something is an object of MNE with channels in time (Raw, Epochs, Evoked)."""
+    try:
+        known = hasattr(example, "get_data") and hasattr(example, "ch_names") and "sfreq" in example.info
+        return bool(known)
+    except (AttributeError, TypeError):
+        return False
+
+
+def is_edf(example: Any) -> bool:
+    """Whether something is the path of an EDF or BDF file, by its ending."""
+    if not isinstance(example, (str, os.PathLike)):
+        return False
+    name = os.fspath(example)
+    return isinstance(name, str) and name.lower().endswith(ENDINGS) and os.path.isfile(name)
+
+
+def several_series(recording: Any) -> list[ChannelSeries] | None:
+    """Each of MNE's `Epochs` as a series; None for anything else."""
+    if not is_recording(recording) or not hasattr(recording, "events"):
+        return None
+    return [_of_mne(recording, values) for values in recording.get_data()]
+
+
+def series_of(example: Any) -> ChannelSeries:
+    """A recording as a `ChannelSeries`: MNE's `Raw` or `Evoked`, `Epochs` of one, or the path of an EDF or BDF file.
+
+    Raises:
+        InputError: If it is none, or cannot be read.
+    """
+    if isinstance(example, ChannelSeries):
+        return example
+    if is_edf(example):
+        return read_edf(example)
+    if not is_recording(example):
+        got = f"a {type(example).__name__}" if not isinstance(example, (str, os.PathLike)) else f"{str(example)!r:.80}"
+        raise InputError(got, "an mne.io.Raw, an Evoked, or an EDF or BDF file", "pass one recording")
+    values = np.asarray(example.get_data())
+    if values.ndim == 3 and len(values) == 1:
+        values = values[0]
+    if values.ndim != 2:
+        raise InputError(f"{len(values)} epochs", "one recording", "pass one recording")
+    return _of_mne(example, values)
+
+
+def _of_mne(recording: Any, values: Any) -> ChannelSeries:
+    """Values `(channels, time)` in MNE's units with what the object says of them; without its channels of events."""
+    types = recording.get_channel_types()
+    kept = [i for i, kind in enumerate(types) if kind != "stim"]
+    names = recording.ch_names
+    notes = []
+    if len(kept) < len(types):
+        left = ", ".join(name for name, kind in zip(names, types, strict=True) if kind == "stim")
+        notes.append(f"channels of events were left out: {left}")
+    if bad := [name for name in recording.info["bads"] if name in names]:
+        notes.append(f"channels that MNE has marked as bad are among the channels: {', '.join(bad)}")
+    units = tuple(_OF_TYPE.get(types[i], "") for i in kept)
+    array = np.ascontiguousarray(np.asarray(values)[kept], np.float32)
+    return ChannelSeries(array, float(recording.info["sfreq"]), tuple(names[i] for i in kept), units, tuple(notes))
+
+
+def read_edf(path: str | os.PathLike[str], channels: Sequence[str] | None = None) -> ChannelSeries:
+    """A recording from an EDF, EDF+ or BDF file, voltages in volts.
+
+    Args:
+        path: The file.
+        channels: The channels to read, which have one rate; None for all of them but marks (annotations).
+
+    Raises:
+        InputError: If it cannot be read, has no such channel, or the channels differ in their rates.
+    """
+    file = Path(path)
+    try:
+        header = edf.read_header(file)
+        names = tuple(header.labels[i] for i in header.signals)
+        places = [header.signals[i] for i in _places(names, names if channels is None else channels)]
+        rates = {header.rate(i) for i in places}
+        if len(rates) != 1:
+            groups = (f"{rate:g} Hz: {header.labels[i]}" for i in places for rate in [header.rate(i)])
+            got = f"{file.name!r} with channels of several rates ({shorten(', '.join(groups), 200, placeholder=' …')})"
+            raise InputError(got, "channels of one rate", "choose those, as by read_edf(path, ['EEG Fpz-Cz'])")
+        values = edf.read_samples(file, header, places)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).replace(str(file), file.name)
+        raise InputError(
+            f"{file.name!r}, which cannot be read ({reason:.300})", "an EDF or BDF file", "convert it"
+        ) from error
+    units = ["uV" if header.units[i] in _MICRO else header.units[i] for i in places]
+    for row, unit in enumerate(units):
+        values[row] *= np.float32(VOLTS.get(unit, 1.0))
+    known = tuple("V" if unit in VOLTS else unit for unit in units)
+    return ChannelSeries(values, rates.pop(), tuple(header.labels[i] for i in places), known)
+
+
+def _places(known: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Where the channels of these names are, each once; where several have one name, the next of them.
+
+    Raises:
+        InputError: If there is no such channel, or none is named.
+    """
+    if isinstance(names, str) or not names:
+        raise InputError(f"channels {brief(names)}", "a list of names", "correct `channels`")
+    left, places = list(known), list[int]()
+    for name in names:
+        if name not in left:
+            expected = f"one of {shorten(', '.join(known), 200, placeholder=' …')}"
+            raise InputError(f"channel {brief(name)}", expected, "correct `channels`")
+        places.append(left.index(name))
+        left[places[-1]] = ""
+    return places
