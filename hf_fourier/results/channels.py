@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +40,20 @@ class ChannelScores:
         columns["sum"] = np.nansum(self.values, axis=1).tolist()
         return Table(columns)
 
-    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+    def plot(self, path: str | PathLike[str] | None = None) -> Any:
         """Draw the scores: a map of the scalp per band for electrodes of the 10–10 system, else channels × bands.
 
         Args:
             path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
 
+        Returns:
+            The `matplotlib.figure.Figure`.
+
         Raises:
             InputError: If the path has another ending.
             MissingExtraError: If matplotlib is not installed.
         """
-        figure: Figure = drawn_by("figures.scalp:plot_channels", self, path)
-        return figure
+        return drawn_by("figures.scalp:plot_channels", self, path)
 
     def __repr__(self) -> str:
         shape = f"{len(self.channels)} channels, {len(self.bands)} bands"
