@@ -153,6 +153,23 @@ def captum() -> None:
     assert explainer.explain(x, method="captum:IntegratedGradients").label
 
 
+def dicom() -> None:
+    """Read a slice with pydicom, which says that it is none of a series."""
+    import pydicom
+
+    from hf_fourier.errors import InputError
+    from hf_fourier.models.inputs.dicom import read_dicom
+
+    assert pydicom.__version__
+    with tempfile.TemporaryDirectory() as folder:
+        refused = False
+        try:
+            read_dicom(folder)
+        except InputError:
+            refused = True
+    assert refused
+
+
 def peft() -> None:
     """Explain a model with an adapter."""
     from peft import LoraConfig, get_peft_model

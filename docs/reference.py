@@ -43,7 +43,7 @@ PAGES = {
                             "hf_fourier.evaluation.studies.in_silico_deletion",
                             "hf_fourier.evaluation.studies.interactions",
                             "hf_fourier.evaluation.studies.low_pass_maps")),
-    "inputs": ("Recordings of several channels", ("hf_fourier.models.inputs.channel_series",)),
+    "inputs": ("Recordings and scans", ("hf_fourier.models.inputs.channel_series", "hf_fourier.models.inputs.dicom")),
     "assets": ("Assets", ("hf_fourier.demo", "hf_fourier.demo.data", "hf_fourier.demo.sounds",
                           "hf_fourier.demo.scans")),
 }  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +15,7 @@ from hf_fourier.domains import Basis, Layout
 from hf_fourier.errors import InputError, checked
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.nifti_file import Grid, write_map
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import BaseView, GeneView, View
 
@@ -108,6 +111,25 @@ class Relevance:
         columns["relevance"] = flat[best].astype(float).tolist()
         columns["measure"] = [self.measure] * len(best)
         return Table(columns)
+
+    def to_nifti(self, path: str | PathLike[str], like: str | PathLike[str] | Grid, fit: str | None = None) -> Path:
+        """Write this map of a volume as NIfTI on the grid and with the affine of its scan: a viewer overlays the two.
+
+        Args:
+            path: Where to write it, ".nii" or ".nii.gz".
+            like: The scan's NIfTI file, or its grid (`read_dicom(folder).grid`).
+            fit: How a map of another size lies on the scan: "stretch" (each axis was resized by its own factor, and is
+                resized back, trilinearly) or "centre" (the scan was padded or cropped around its middle). None where
+                the sizes are equal or the scan was resized as a whole. Values are kept, so that a resized map has
+                another sum.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: If this is no map of a volume, the scan cannot be read or is oblique, or the sizes do not fit.
+        """
+        return write_map(self.values, path, like, fit)
 
     def low_pass(self, side: int) -> Relevance:
         """This map without its fast changes, after FORGrad (Muzellec et al., arXiv 2307.09591).

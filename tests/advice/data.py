@@ -34,9 +34,11 @@ _OTHERS = (
     r"add the results by hand",
 )
 #: Faults of the library's own.
+#: Pixels that are compressed in a way that this package does not unpack.
+_COMPRESSED = (r"decompress the series, as by gdcmconv --raw or dcmdjpeg", r"convert the series to NIfTI")
 _BUGS = (r"report this as a bug",)
 
-ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS)
+ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_COMPRESSED, *_BUGS)
 #: Advice of a table of causes, each of which is followed by its name there.
 BY_CAUSE = ("scoring/failures.py", "tests/scoring/test_failures.py")
 #: Where all errors about damaged files are made; what they say to do is followed by `tests/runs/test_damage.py`.

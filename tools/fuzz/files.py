@@ -83,3 +83,45 @@ def edf(channels: Sequence[tuple[str, str, int]], records: int, data: bytes, **f
     ]  # fmt: skip
     parts = [*head, *((text, size) for texts, size in fields for text in texts)]
     return b"".join(text.encode("latin-1").ljust(size)[:size] for text, size in parts) + data
+
+
+def dicom(pixels: np.ndarray, origin: Sequence[float], **tags: object) -> bytes:
+    """A DICOM file of one slice, explicit VR and little endian, without pydicom.
+
+    Args:
+        pixels: int16, shape `(rows, columns)`.
+        origin: Where the first pixel is, in mm.
+        **tags: `along` (six direction cosines), `steps` (rows, columns), `slope`, `intercept`, `series`, `number`,
+            `syntax`, and `rows`, `frames`, `colours` that are claimed.
+    """
+
+    def element(group: int, number: int, kind: str, value: bytes) -> bytes:
+        value += (b" " if kind not in ("UI", "OW", "US") else b"\0") * (len(value) % 2)
+        long = kind == "OW"
+        head = struct.pack("<HH2s", group, number, kind.encode())
+        return head + (struct.pack("<HI", 0, len(value)) if long else struct.pack("<H", len(value))) + value
+
+    def text(values: object) -> bytes:
+        listed = values if isinstance(values, (list, tuple)) else [values]
+        return "\\".join(str(one) for one in listed).encode()
+
+    def short(value: object) -> bytes:
+        return struct.pack("<H", int(str(value)))
+
+    rows, columns = pixels.shape
+    high = max(0, int(str(tags.get("stored", 16))) - 1)
+    syntax = str(tags.get("syntax", "1.2.840.10008.1.2.1"))
+    meta = element(2, 0x10, "UI", syntax.encode())
+    body = [
+        (0x20, 0x0E, "UI", text(tags.get("series", "1.2.3"))), (0x20, 0x11, "IS", text(tags.get("number", 1))),
+        (0x20, 0x32, "DS", text(list(origin))), (0x20, 0x37, "DS", text(tags.get("along", [1, 0, 0, 0, 1, 0]))),
+        (0x28, 0x02, "US", short(tags.get("colours", 1))), (0x28, 0x04, "CS", b"MONOCHROME2"),
+        (0x28, 0x08, "IS", text(tags.get("frames", 1))),
+        (0x28, 0x10, "US", short(tags.get("rows", rows))), (0x28, 0x11, "US", short(columns)),
+        (0x28, 0x30, "DS", text(tags.get("steps", [1, 1]))), (0x28, 0x100, "US", short(16)),
+        (0x28, 0x101, "US", short(tags.get("stored", 16))), (0x28, 0x102, "US", short(high)),
+        (0x28, 0x103, "US", short(tags.get("signed", 1))), (0x28, 0x1052, "DS", text(tags.get("intercept", 0))),
+        (0x28, 0x1053, "DS", text(tags.get("slope", 1))), (0x7FE0, 0x10, "OW", pixels.astype("<i2").tobytes()),
+    ]  # fmt: skip
+    length = element(2, 0, "UL", struct.pack("<I", len(meta)))
+    return bytes(128) + b"DICM" + length + meta + b"".join(element(*one) for one in body)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.fuzz.files import edf, flac, nifti, npy, png, wav
+from tools.fuzz.files import dicom, edf, flac, nifti, npy, png, wav
 from tools.fuzz.mutations import NUMBERS, damaged, json_bytes
 
 #: What reads a file, by the file's name.
@@ -76,6 +76,7 @@ def rooms() -> dict[str, tuple[Callable[[random.Random], tuple[str, bytes]], tup
         "sounds": (_sound, (_audio, _audio_bytes, _stream, _example)),
         "volumes": (_volume, (_example,)),
         "recordings of channels": (_channels, (_series, _example)),
+        "DICOM slices": (_slices, (_stack, _example)),
         "arrays": (_array, (_example, _target)),
         "cells and chats": (_json_example, (_example, _source)),
         "tables of cells": (_h5ad, (_cells, _source)),
@@ -95,6 +96,18 @@ def _series(path: Path) -> Any:
     from hf_fourier.models.inputs.channel_series import series_of
 
     return series_of(path)
+
+
+def _stack(path: Path) -> Any:
+    """The slice with a whole one above it."""
+    from hf_fourier.models.inputs.dicom import read_dicom
+
+    above = path.with_name(f"{path.stem}-above.dcm")
+    try:
+        above.write_bytes(dicom(np.ones((3, 4), np.int16), (0, 0, 1)))
+        return read_dicom([path, above])
+    finally:
+        above.unlink(missing_ok=True)
 
 
 def _rgb(path: Path) -> Any:
@@ -235,6 +248,18 @@ def _channels(rng: random.Random) -> tuple[str, bytes]:
     fixed = {"seconds": rng.choice(("1", "1", "0", "nan", "1e-300", "-1")), "mark": rng.choice(("", "EDF+C", "EDF+D"))}
     data = edf(channels, records, bytes(range(200)), **fixed)
     return name, data if rng.randrange(2) else damaged(data, rng)
+
+
+def _slices(rng: random.Random) -> tuple[str, bytes]:
+    odd: dict[str, tuple[Any, ...]] = {
+        "steps": ([1, 1], [0, 1], ["nan", 1], [1e-300, 1], ["x", 1], [1]), "slope": (1, 2, "inf", "", "1e308"),
+        "along": ([1, 0, 0, 0, 1, 0], [0] * 6, [1, 0, 0, 1, 0, 0], ["nan"] * 6, [1, 0]), "rows": (3, 0, 65535),
+        "frames": (1, 0, -1, 10**9), "colours": (1, 3), "stored": (16, 12, 1, 0, 33),
+        "syntax": ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2", ""),
+    }  # fmt: skip
+    chosen = {name: rng.choice(odd[name]) for name in rng.sample(sorted(odd), rng.randrange(3))}
+    data = dicom(np.arange(12, dtype=np.int16).reshape(3, 4), rng.choice(((0, 0, 0), (0, 0, 1), ("x", 0, 0))), **chosen)
+    return "a.dcm", data if rng.randrange(2) else damaged(data, rng)
 
 
 def _array(rng: random.Random) -> tuple[str, bytes]:

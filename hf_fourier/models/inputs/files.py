@@ -16,15 +16,15 @@ from hf_fourier.models.inputs.containers import is_chat
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 VOLUMES, SERIES = (".nii", ".nii.gz"), (".edf", ".bdf")
-ARRAYS, CELLS = (".npy",), (".json",)
+ARRAYS, CELLS, DICOM = (".npy",), (".json",), (".dcm",)
 MANY_CELLS = (".h5ad", ".loom", ".zarr", ".dataset")
 SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas", ".fastq", ".fq")
-EXTENSIONS = (*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+EXTENSIONS = (*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *DICOM, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
 ACCEPTED_FILES = (
     "a picture, a sound (.wav, .flac, .ogg, .mp3), a recording of several channels (.edf, .bdf), a volume (.nii, "
-    ".nii.gz, .npy), cells (.h5ad, .loom, .zarr, .dataset), "
+    ".nii.gz, .npy, one .dcm of a series), cells (.h5ad, .loom, .zarr, .dataset), "
     'sequences (.fasta, .fastq), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
 )
@@ -51,6 +51,10 @@ def read_example(text: str) -> Any:
         return path
     if name.endswith(VOLUMES):
         return _scan(path)
+    if name.endswith(DICOM):
+        from hf_fourier.models.inputs.dicom import read_dicom
+
+        return read_dicom(path).values
     if name.endswith(ARRAYS):
         return read_array(path)
     if name.endswith(CELLS):

@@ -25,3 +25,7 @@ RATE_TERM = 2**18
 EDF_CHANNELS = 4096
 #: Samples per second of a channel of an EDF or BDF file.
 EDF_RATE = 10**6
+#: Files in the folder of a DICOM series.
+DICOM_FILES = 10_000
+#: Bytes of one of them.
+DICOM_BYTES = 2**28
