@@ -52,10 +52,8 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
         for number, (label, subject) in enumerate(zip(table["y"], table["subject"], strict=True))
     ]
     channels = [_CHANNELS[name] for name in table["X_labels"]]
-    np.savez_compressed(
-        folder / "recordings.npz",
-        **{row["name"]: one.astype(np.float32) for row, one in zip(rows, table["X"], strict=True)},
-    )
+    arrays = {str(row["name"]): one.astype(np.float32) for row, one in zip(rows, table["X"], strict=True)}
+    np.savez_compressed(folder / "recordings.npz", **arrays)
     about = {"rate": 50.0, "channels": channels, "recordings": rows}
     (folder / "recordings.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
     count = Counter("test" if row["subject"] in TEST else "train" for row in rows)

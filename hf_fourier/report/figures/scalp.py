@@ -105,18 +105,20 @@ def _maps(figure: Figure, scores: ChannelScores, places: list[tuple[float, float
     figure.set_size_inches(WIDTH, 2.6)
     figure.set_layout_engine("constrained")
     axes: Any = np.atleast_1d(figure.subplots(1, len(scores.bands)))
-    most, shown = _limit(scores), None
+    most, shown = _limit(scores), dict[int, Any]()
     for band, one in enumerate(axes):
         _head(one)
         x, y = zip(*places, strict=True)
         size = 1400 / math.sqrt(len(scores.channels)) / len(scores.bands) ** 0.5
         values = scores.values[:, band]
-        shown = one.scatter(x, y, s=size, c=values, cmap="PuOr_r", vmin=-most, vmax=most, edgecolors="0.4", zorder=2)
+        shown[band] = one.scatter(
+            x, y, s=size, c=values, cmap="PuOr_r", vmin=-most, vmax=most, edgecolors="0.4", zorder=2
+        )
         for name, place in zip(scores.channels, places, strict=True):
             if len(scores.channels) <= 24:
                 one.annotate(drawable(name, 6), place, ha="center", va="center", size=5.5, **plain(name))
         panels.title(one, scores.bands[band].replace(" (", "\n("))
-    figure.colorbar(shown, ax=list(axes), shrink=0.7, label="score")
+    figure.colorbar(shown[0], ax=list(axes), shrink=0.7, label="score")
     _headline(figure, scores)
 
 
