@@ -59,8 +59,7 @@ class NetworkOptions(TypedDict, total=False):
         arrays: Whether the function takes and returns arrays of numpy; None where that shows.
         version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read, and
             where a function or `preprocess` holds what cannot be read.
-        unit: The unit of voltages that the network reads ("V", "mV", "uV", "nV"), for recordings of MNE and EDF files,
-            whose units are known; None for volts.
+        unit: The unit of voltages that the network reads ("V", "mV", "uV", "nV") of recordings; None for volts.
     """
 
     preprocess: Callable[[Any], Any] | None
@@ -172,8 +171,8 @@ class NetworkWrapper(ModelWrapper):
         call = Call(model, self.call.arrays, device=self.call.device)
         call.alone, call.takes_arrays = self.call.alone, self.call.takes_arrays
         other = NetworkWrapper(call, self._options, self.bare)
-        other.form, other.form_of_run, other.representation = self.form, self.form_of_run, self.representation
-        other.names = self.names
+        for name in ("form", "form_of_run", "representation", "names"):
+            setattr(other, name, getattr(self, name))
         return other
 
     def head(self) -> Head:
