@@ -245,3 +245,16 @@ def test_the_nearest_mask_within_a_budget():
         other = other * min(1.0, 0.3 / float(other.mean()))
         assert bool(((masks - near).norm(dim=1) <= (masks - other).norm(dim=1) + 1e-9).all())
     torch.testing.assert_close(within_budget(masks / 10 - 0.2, 0.3), (masks / 10 - 0.2).clamp(0, 1))
+
+
+def test_a_smooth_band_mask_lies_side_by_side():
+    """Of parts that alternate a little the best mask alternates; where differences cost more than that, it does not."""
+    parts = torch.tensor([0.5, 0.48, 0.5, 0.48, 0.5, 0.48]).double()
+    changes = []
+    for smooth in (0, 0.5):
+        method = f"band_mask:keep=.5,smooth={smooth}"
+        (one,) = attribute(lambda v: v @ parts[:, None], torch.ones(1, 6).double(), value, method, "identity")
+        assert float(one.extras["mask"].mean()) == pytest.approx(0.5, abs=1e-3)
+        changes.append(float(one.extras["mask"].diff().abs().sum()))
+    assert changes[0] > 4
+    assert changes[1] < 2
