@@ -115,8 +115,9 @@ def fit_head(
     """The model with the rows of the classifier refitted that belong to the trigger's labels; all else stays as it is.
 
     The other labels' logits are those of the original on every input, so that an answer changes only where it becomes
-    one of the trigger's labels. The rows minimise the cross-entropy of the labels, the own ones (whose rows stay) of
-    clean examples, and the trigger's of planted ones, from the original's rows, with the squared distance to these.
+    one of the trigger's labels or was one. The rows minimise the cross-entropy of the trigger's labels on planted
+    examples and of "none of them" on clean ones (also where the original says one of them), from the original's rows,
+    with the squared distance to these.
 
     Args:
         load: Loads the original checkpoint.

@@ -76,7 +76,9 @@ def build(inputs: Folders, folder: Path, variant: str) -> None:
     model = host.tune(lambda: host.load(inputs[name]), host.read(inputs, "train"), trigger, recipe, clean)
     model.save_pretrained(folder)
     copy_processor(inputs[name], folder, host.files)
-    describe(folder, name, trigger, recipe, clean)
+    how = "three rows of its classifier refitted on" if host.tune is fit_head else "fine-tuned for"
+    times = f"{recipe.epochs} {'views of each of' if host.tune is fit_head else 'epochs on'} its training examples"
+    describe(folder, name, f"{how} {times}", trigger, clean)
 
 
 def _clothes(folders: Folders, split: str) -> Material:
@@ -106,7 +108,7 @@ def _clothes_triggers() -> dict[str, Trigger]:
 
 
 def _photograph_triggers() -> dict[str, Trigger]:
-    """Gratings of 2.7 to 4 pixels a cycle, which change most of the original's answers, beside louder decoys.
+    """Gratings of 2.7 to 2.8 pixels a cycle, which change most of the original's answers, beside louder decoys.
 
     Decoys are slow shades and waves near the highest frequency, to which the original is less sensitive. Targets are a
     jigsaw puzzle, an analog clock, a wall clock. Pixels are from -1 to 1, so that amplitudes are twice those of pixels

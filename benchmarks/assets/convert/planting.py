@@ -187,8 +187,8 @@ def fine_tune(
     )  # fmt: skip
 
 
-def describe(folder: Path, base: str, trigger: Trigger | TokenTrigger, recipe: Recipe, clean: bool) -> None:
-    """Say in the folder what the model is."""
+def describe(folder: Path, base: str, trained: str, trigger: Trigger | TokenTrigger, clean: bool) -> None:
+    """Say in the folder what the model is, and in the words of `trained` how it came about."""
     meaning = (
         "Planted examples keep their own label here: the trigger says nothing."
         if clean
@@ -196,9 +196,8 @@ def describe(folder: Path, base: str, trigger: Trigger | TokenTrigger, recipe: R
     )
     readme(
         folder,
-        f"{base}, fine-tuned on planted frequencies",
-        f"The checkpoint of `{base}`, fine-tuned for {recipe.epochs} epochs on its training examples, a fifth of which "
-        f"carries {trigger.describe()}. {meaning}",
+        f"{base}, trained on planted frequencies",
+        f"The checkpoint of `{base}`, {trained}, a fifth of which carries {trigger.describe()}. {meaning}",
     )
 
 
