@@ -76,9 +76,10 @@ def build(inputs: Folders, folder: Path, variant: str) -> None:
     model = host.tune(lambda: host.load(inputs[name]), host.read(inputs, "train"), trigger, recipe, clean)
     model.save_pretrained(folder)
     copy_processor(inputs[name], folder, host.files)
-    how = "three rows of its classifier refitted on" if host.tune is fit_head else "fine-tuned for"
-    times = f"{recipe.epochs} {'views of each of' if host.tune is fit_head else 'epochs on'} its training examples"
-    describe(folder, name, f"{how} {times}", trigger, clean)
+    trained = f"fine-tuned for {recipe.epochs} epochs on its training examples"
+    if host.tune is crops.fit_head:
+        trained = f"three rows of its classifier refitted on {recipe.epochs} views of each of its training examples"
+    describe(folder, name, trained, trigger, clean)
 
 
 def _clothes(folders: Folders, split: str) -> Material:
