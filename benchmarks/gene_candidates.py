@@ -21,7 +21,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -58,10 +58,10 @@ class Cells:
     """
 
     def __init__(self, explainer: FourierExplainer, results: Sequence[Attribution]) -> None:
-        self.model: Any = explainer.model
+        self.model = cast(Any, explainer.model)
         self.ids = torch.stack([result.inputs["input_ids"] for result in results])
         self.target = torch.tensor([int(result.target) for result in results])
-        self.table = self.model.get_input_embeddings().weight.detach()
+        self.table: torch.Tensor = self.model.get_input_embeddings().weight.detach()
         self.mask = self.table[explainer.processor.mask_token_id]
         genes = [token for token in explainer.processor.genes if token not in explainer.processor.special_ids]
         self.average = self.table[genes].mean(0)

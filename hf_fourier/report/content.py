@@ -36,7 +36,7 @@ class ReportContent:
         names: Sequence[str] | None = None,
         spectrum: SpectrumMeans | None = None,
     ) -> None:
-        self.results = tuple(results) if is_list_like(results) else (results,)
+        self.results: tuple[Attribution, ...] = tuple(results if is_list_like(results) else [results])  # type: ignore[list-item]
         self.evaluation, self.spectrum = evaluation, spectrum
         self.sanity = () if sanity is None else tuple(sanity) if isinstance(sanity, Sequence) else (sanity,)
         self._check_kinds()

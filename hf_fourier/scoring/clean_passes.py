@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Reading
 from hf_fourier.scoring.layer_gradients import no_gradient_path
 from hf_fourier.scoring.score import READ_LATE, Score, ValueAndGradient, _attached, _detached
+from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.typing import Num, Tensor
 
 #: What is explained, as a key: the numbers of a resolved target.
@@ -48,6 +50,12 @@ class SharedScore(Score):
         super().__init__(*args, **options)
         self._shared, self._with_gradient = list(shared), with_gradient
         self._recalled: tuple[Tensor, Reading] | None = None
+
+    def for_targets(self, targets: Sequence[ResolvedTarget]) -> Score:
+        """The score of the same batch for other targets, which reads the known answers anew."""
+        other = copy.copy(self)
+        other._recalled = None
+        return Score.for_targets(other, targets)
 
     def clean(self) -> ValueAndGradient:
         """Score and gradient at the clean signals, computed once for all methods."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
@@ -120,6 +121,18 @@ class Score:
         """The resolved targets, one row per example."""
         assert self._frozen is not None
         return self._frozen
+
+    def for_targets(self, targets: Sequence[ResolvedTarget]) -> Score:
+        """The score of the same batch for other targets; its passes count here too.
+
+        Args:
+            targets: One per example; None for the prediction.
+        """
+        other = copy.copy(self)
+        other._targets, other._frozen, other._unresolved = list(targets), None, set(range(len(self.signal)))
+        other._clean = other._clean_reading = None
+        other.top_predictions, other.remarks = {}, {}
+        return other
 
     @cached_property
     def baseline(self) -> Tensor | None:

@@ -29,3 +29,18 @@ def test_gradients_of_all_labels_come_from_one_forward_pass():
         torch.testing.assert_close(found.margin_gradient, alone.margin_gradient)
         torch.testing.assert_close(found.reading.value, alone.reading.value)
     assert [set(one.gradients) for one in shared] == [{(float(label),) for label in LABELS}] * ROWS
+
+
+def test_the_score_for_other_targets_reads_the_known_answers_anew():
+    model, x = Smooth(3, 5).eval(), noise(ROWS, 5)
+    shared = [CleanPass(LABELS) for _ in x]
+    SharedScore(shared, False, *arguments(model, x, 0), model=model).clean_reading()
+    first = SharedScore(shared, True, *arguments(model, x, 0), model=model)
+    first.clean()
+    other = first.for_targets([1] * ROWS)
+    expected = Score(*arguments(model, x, 1), model=model).clean()
+    torch.testing.assert_close(other.clean().reading.value, expected.reading.value)
+    torch.testing.assert_close(other.clean().margin_gradient, expected.margin_gradient)
+    torch.testing.assert_close(
+        first.clean().reading.value, Score(*arguments(model, x, 0), model=model).clean().reading.value
+    )

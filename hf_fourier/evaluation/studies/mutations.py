@@ -212,9 +212,9 @@ def write_motif_arrays(found: Sequence[Mutations], folder: str | PathLike[str]) 
     if len(shapes) != 1:
         got = f"{len(found)} maps of {len(shapes)} lengths or alphabets"
         raise InputError(got, "maps of sequences of one length", "cut the sequences to one length")
-    parts = sum(bool(np.isnan(one.effects).any()) for one in found)
-    if parts:
-        got = f"{parts} of {len(found)} maps with places that have no effects"
+    partial = sum(bool(np.isnan(one.effects).any()) for one in found)
+    if partial:
+        got = f"{partial} of {len(found)} maps with places that have no effects"
         raise InputError(got, "whole maps", "ask all places of sequences without masks that the model reads whole")
     arrays = {"ohe": [one.one_hot() for one in found], "shap": [one.contributions for one in found]}
     written = []
