@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from hf_fourier.errors import InputError, brief
+from hf_fourier.errors import InputError, brief, is_list_like, real_number
 from hf_fourier.models.inputs import edf, limits
 
 ENDINGS = (".edf", ".bdf")
 #: Volts in each unit of voltage.
 VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "nV": 1e-9}
-#: Other spellings of microvolts in EDF files.
-_MICRO = ("µV", "μV", "microV", "microvolt", "uV.")
+#: Other spellings of microvolts in EDF files, in lower case: with the micro sign, the Greek letter, and in words.
+_MICRO = ("µv", "μv", "uv", "uv.", "microv", "microvolt", "microvolts", "\x83êv")
 #: MNE's unit for channels of each type; of others there is none.
 _OF_TYPE = {
     **dict.fromkeys(("eeg", "eog", "ecg", "emg", "ecog", "seeg", "dbs", "bio"), "V"),
@@ -68,21 +68,27 @@ class ChannelSeries:
     def resample(self, rate: float) -> ChannelSeries:
         """The recording at another rate, by a polyphase filter.
 
+        What is filtered is the difference to the straight line from each channel's first sample to its last one, so
+        that an offset or a drift makes no steps at the ends.
+
         Raises:
-            InputError: If the rate is none, or the ratio of the two has terms above `limits.RATE_TERM`.
+            InputError: If the rate is none, or the ratio of the two is out of the range of `limits`.
         """
         from scipy.signal import resample_poly
 
-        try:
-            ratio = Fraction(rate).limit_denominator(1000) / Fraction(self.rate).limit_denominator(1000)
-        except (TypeError, ValueError, OverflowError):
-            ratio = Fraction(0)
-        if not 0 < ratio <= limits.RATE_STRETCH or max(ratio.as_integer_ratio()) > limits.RATE_TERM:
-            expected = f"samples per second, at most {limits.RATE_STRETCH} times {self.rate:g} Hz"
+        low, high = self.rate / limits.RATE_TERM, self.rate * limits.RATE_STRETCH
+        expected = f"samples per second, {low:g} to {high:g}"
+        new = real_number("rate", rate, expected)
+        if not 0 < low <= new <= high:
             raise InputError(f"rate {brief(rate)}", expected, "correct `rate`")
-        values = resample_poly(self.values, ratio.numerator, ratio.denominator, axis=1).astype(np.float32)
-        note = f"resampled from {self.rate:g} Hz to {float(rate):g} Hz"
-        return replace(self, values=values, rate=float(rate), notes=(*self.notes, note))
+        up, down = _ratio(new, self.rate)
+        first, last = self.values[:, :1].astype(np.float64), self.values[:, -1:].astype(np.float64)
+        length = self.values.shape[1]
+        slope = (last - first) / max(1, length - 1)
+        bare = resample_poly(self.values - (first + slope * np.arange(length)), up, down, axis=1)
+        values = (bare + first + slope * np.arange(bare.shape[1]) * (down / up)).astype(np.float32)
+        note = f"resampled from {self.rate:g} Hz to {float(new):g} Hz"
+        return replace(self, values=values, rate=float(new), notes=(*self.notes, note))
 
     def windows(self, seconds: float, overlap: float = 0.0) -> list[ChannelSeries]:
         """Stretches of one length, one after the other; what is left at the end is left out.
@@ -194,7 +200,7 @@ def read_edf(path: str | os.PathLike[str], channels: Sequence[str] | None = None
 
     Args:
         path: The file.
-        channels: The channels to read, which have one rate; None for all of them but marks (annotations).
+        channels: The channels to read, which have one rate; None for all of them but those of events.
 
     Raises:
         InputError: If it cannot be read, has no such channel, or the channels differ in their rates.
@@ -202,8 +208,7 @@ def read_edf(path: str | os.PathLike[str], channels: Sequence[str] | None = None
     file = Path(path)
     try:
         header = edf.read_header(file)
-        names = tuple(header.labels[i] for i in header.signals)
-        places = [header.signals[i] for i in _places(names, names if channels is None else channels)]
+        places, notes = _chosen(header, channels)
         rates = {header.rate(i) for i in places}
         if len(rates) != 1:
             groups = (f"{rate:g} Hz: {header.labels[i]}" for i in places for rate in [header.rate(i)])
@@ -217,11 +222,34 @@ def read_edf(path: str | os.PathLike[str], channels: Sequence[str] | None = None
         raise InputError(
             f"{file.name!r}, which cannot be read ({reason:.300})", "an EDF or BDF file", "convert it"
         ) from error
-    units = ["uV" if header.units[i] in _MICRO else header.units[i] for i in places]
+    units = ["uV" if header.units[i].lower() in _MICRO else header.units[i] for i in places]
     for row, unit in enumerate(units):
         values[row] *= np.float32(VOLTS.get(unit, 1.0))
     known = tuple("V" if unit in VOLTS else unit for unit in units)
-    return ChannelSeries(values, rates.pop(), tuple(header.labels[i] for i in places), known)
+    names = tuple(header.labels[i] for i in places)
+    others = [f"{name} [{unit}]" for name, unit in zip(names, known, strict=True) if unit not in ("V", "")]
+    if others:
+        said = shorten(", ".join(others), 200, placeholder=" …")
+        notes = (*notes, f"channels in other units than of voltage have the file's numbers: {said}")
+    return ChannelSeries(values, rates.pop(), names, known, notes)
+
+
+def _chosen(header: edf.EdfHeader, channels: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
+    """The places of the channels to read, and a note on those that are left out.
+
+    Raises:
+        InputError: If there is no such channel, or none is named.
+        ValueError: There is none of a signal.
+    """
+    if channels is not None:
+        names = [header.labels[i] for i in header.signals]
+        return [header.signals[i] for i in _places(names, channels)], ()
+    places = [i for i in header.signals if i not in header.events]
+    if not places:
+        raise ValueError("it has no channel of a signal")
+    if not header.events:
+        return places, ()
+    return places, (f"channels of events were left out: {', '.join(header.labels[i] for i in header.events)}",)
 
 
 def _places(known: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -230,13 +258,22 @@ def _places(known: Sequence[str], names: Sequence[str]) -> list[int]:
     Raises:
         InputError: If there is no such channel, or none is named.
     """
-    if isinstance(names, str) or not names:
+    if not is_list_like(names) or len(names) == 0:
         raise InputError(f"channels {brief(names)}", "a list of names", "correct `channels`")
-    left, places = list(known), list[int]()
+    places = list[int]()
     for name in names:
-        if name not in left:
+        place = next((i for i, one in enumerate(known) if one == name and i not in places), None)
+        if place is None:
             expected = f"one of {shorten(', '.join(known), 200, placeholder=' …')}"
             raise InputError(f"channel {brief(name)}", expected, "correct `channels`")
-        places.append(left.index(name))
-        left[places[-1]] = ""
+        places.append(place)
     return places
+
+
+def _ratio(new: float, own: float) -> tuple[int, int]:
+    """The two rates' ratio as whole numbers up to `limits.RATE_TERM`."""
+    ratio = Fraction(new) / Fraction(own)
+    if ratio > 1:
+        down, up = (1 / ratio).limit_denominator(limits.RATE_TERM).as_integer_ratio()
+        return up, down
+    return ratio.limit_denominator(limits.RATE_TERM).as_integer_ratio()

@@ -20,6 +20,8 @@ _FIELDS = {
 }  # fmt: skip
 #: Channels that hold marks and no signal.
 _MARKS = ("EDF Annotations", "BDF Annotations")
+#: Labels (in lower case) and the unit of channels that hold numbers of events, as of BioSemi's files.
+_EVENTS, _EVENT_UNIT = ("status", "trigger"), "boolean"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,15 @@ class EdfHeader:
 
     @property
     def signals(self) -> tuple[int, ...]:
-        """The channels that hold a signal."""
+        """The channels that hold numbers and no annotations."""
         return tuple(i for i, label in enumerate(self.labels) if label not in _MARKS)
+
+    @property
+    def events(self) -> tuple[int, ...]:
+        """Those of `signals` that hold the numbers of events."""
+        return tuple(
+            i for i in self.signals if self.labels[i].lower() in _EVENTS or self.units[i].lower() == _EVENT_UNIT
+        )
 
     def rate(self, channel: int) -> float:
         """Samples per second of a channel."""
@@ -79,7 +88,7 @@ def read_header(path: Path) -> EdfHeader:
     fields, start = dict[str, list[str]](), 0
     for name, size in _FIELDS.items():
         parts = (more[start + size * i : start + size * (i + 1)] for i in range(count))
-        fields[name] = [part.decode("latin-1").strip(" \0") for part in parts]
+        fields[name] = [_text(part).strip(" \0") for part in parts]
         start += size * count
     samples = tuple(_whole(text, "samples") for text in fields["samples"])
     width = 3 if raw[0] == 0xFF else 2
@@ -141,6 +150,14 @@ def _digital(raw: bytes, width: int) -> np.ndarray:
         return np.frombuffer(raw, "<i2").astype(np.float64)
     low = np.frombuffer(raw, np.uint8).reshape(-1, 3).astype(np.int32)
     return ((low[:, 0] | low[:, 1] << 8 | low[:, 2] << 16) << 8 >> 8).astype(np.float64)
+
+
+def _text(raw: bytes) -> str:
+    """A field as UTF-8, as some programs write it, else as Latin-1."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _whole(raw: bytes | str, what: str) -> int:

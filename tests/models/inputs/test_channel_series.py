@@ -230,3 +230,82 @@ def test_a_model_of_transformers_takes_a_recording(tmp_path: Path) -> None:
     torch.testing.assert_close(found.scores, plain.scores)
     time, channel = found.layout.signal.axes
     assert (time.unit, time.rate, channel.names) == ("Hz", 12.0, ("Fz", "Oz"))
+
+
+def labelled(names: tuple[str, ...], units: tuple[str, ...] | None = None) -> Any:
+    return [(name, unit, 8) for name, unit in zip(names, units or ("uV",) * len(names), strict=True)]
+
+
+def test_a_channel_without_a_label_keeps_its_own_numbers(tmp_path: Path) -> None:
+    found, known = read_edf(written(tmp_path / "a.edf", labelled(("A", "", "B")))), samples(labelled(("A", "", "B")))
+    assert found.names == ("A", "", "B")
+    steps = np.frombuffer(known, "<i2").reshape(3, 3, 8).swapaxes(0, 1).reshape(3, 24)
+    np.testing.assert_allclose(found.values, steps * 1e-7, rtol=1e-4, atol=1e-8)
+    picked = found.pick(["B", "", "A"])
+    np.testing.assert_array_equal(picked.values, found.values[::-1])
+    with pytest.raises(InputError, match="channel ''"):
+        found.pick(["", ""])
+
+
+def test_channels_of_one_name_are_taken_one_after_the_other() -> None:
+    series = ChannelSeries(np.eye(3, dtype=np.float32), 1.0, ("A", "A", "B"), ("V", "V", "V"))
+    np.testing.assert_array_equal(series.pick(["B", "A", "A"]).values, np.eye(3)[[2, 0, 1]])
+    np.testing.assert_array_equal(series.pick(np.array(["B", "A"])).values, np.eye(3)[[2, 0]])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="channel 'A'"):
+        series.pick(["A", "A", "A"])
+
+
+@pytest.mark.parametrize(("label", "unit"), [("Status", "Boolean"), ("TRIGGER", ""), ("Marks", "Boolean")])
+def test_channels_of_events_are_left_out_of_edf_and_bdf(label: str, unit: str, tmp_path: Path) -> None:
+    channels = [("Cz", "uV", 8), (label, unit, 4), ("Oz", "uV", 8)]  # at another rate, which matters no more
+    path = written(tmp_path / "a.edf", channels)
+    found = read_edf(path)
+    assert found.names == ("Cz", "Oz")
+    assert found.notes == (f"channels of events were left out: {label}",)
+    assert read_edf(path, [label]).names == (label,)  # unless it is asked for
+    data = bytearray(written(tmp_path / "b.edf", [*channels[:1], (label, unit, 8)]).read_bytes())
+    data[:8] = b"\xffBIOSEMI"
+    (tmp_path / "b.bdf").write_bytes(bytes(data) + bytes(len(data)))
+    assert read_edf(tmp_path / "b.bdf").names == ("Cz",)
+
+
+def test_a_file_of_events_alone_is_refused(tmp_path: Path) -> None:
+    for name, unit in (("Status", "Boolean"), ("EDF Annotations", "")):
+        with pytest.raises(InputError, match="no channel of a signal"):
+            read_edf(written(tmp_path / "a.edf", [(name, unit, 8)]))
+
+
+@pytest.mark.parametrize("unit", [b"uV", b"\xb5V", b"\xc2\xb5V", b"\xce\xbcV", b"UV", b"\xb5v"])
+def test_microvolts_are_known_however_they_are_spelt(unit: bytes, tmp_path: Path) -> None:
+    data = bytearray(written(tmp_path / "a.edf", labelled(("Cz",))).read_bytes())
+    usual = read_edf(tmp_path / "a.edf").values
+    data[256 + 96 : 256 + 104] = unit.ljust(8)
+    (tmp_path / "a.edf").write_bytes(bytes(data))
+    found = read_edf(tmp_path / "a.edf")
+    assert found.units == ("V",)
+    np.testing.assert_array_equal(found.values, usual)
+
+
+def test_an_unknown_unit_is_said(tmp_path: Path) -> None:
+    found = read_edf(written(tmp_path / "a.edf", labelled(("Cz", "SpO2"), ("uV", "%"))))
+    assert found.notes == ("channels in other units than of voltage have the file's numbers: SpO2 [%]",)
+
+
+def test_a_slow_recording_is_resampled() -> None:
+    hourly = ChannelSeries(np.arange(6, dtype=np.float32)[None], 1 / 3600, ("x",), ("",))
+    np.testing.assert_allclose(hourly.resample(1 / 1800).values[0], np.arange(12) / 2, atol=1e-5)
+    assert hourly.resample(1 / 7200).values.shape == (1, 3)
+    for rate in (1e-12, 1.0, "1/0", "100", None, float("nan"), 10**400):
+        with pytest.raises(InputError, match="samples per second"):
+            hourly.resample(rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [100, 300, 256, 7.3])
+def test_an_offset_and_a_drift_have_no_edges_when_resampled(rate: float) -> None:
+    values = np.stack([np.ones(512), np.full(512, -4096.0), np.arange(512) / 256])
+    found = ChannelSeries(values.astype(np.float32), 256.0, ("a", "b", "c"), ("V",) * 3).resample(rate)
+    time = np.arange(found.values.shape[1]) / rate
+    expected = np.stack([np.ones_like(time), np.full_like(time, -4096.0), time])
+    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-5)
+    alone = ChannelSeries(np.full((1, 1), 3.0, np.float32), 256.0, ("a",), ("V",)).resample(rate)
+    np.testing.assert_allclose(alone.values, 3.0)
