@@ -53,7 +53,7 @@ class EncodedExamples:
             self._at_hand = where.start if self._bytes + size > MOST else None
             self._bytes += size if self._at_hand is None else 0
             for example in encoded:
-                example.clean = CleanPass()
+                example.clean, example.known_key = CleanPass(), example.lazy_key
             self._chunks[where.start] = encoded
         encoded = self._chunks[where.start]
         for place, example in enumerate(encoded, start=where.start):

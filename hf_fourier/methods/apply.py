@@ -38,7 +38,7 @@ from hf_fourier.scoring.example_batch import (
 from hf_fourier.scoring.replacements import donor_signals, donors_origin
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import ExampleRng, LazyFingerprint
+from hf_fourier.seeding import ExampleRng
 
 
 class _CallOptions(TypedDict, total=False):
@@ -192,7 +192,7 @@ def _explain_batch(
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
-    rng = ExampleRng(job.seed, [LazyFingerprint(example.parts) for example in examples])
+    rng = ExampleRng(job.seed, [example.lazy_key for example in examples])
     batch = batch_of(source, examples, rng, job.dither)
     planned = min(rows_for(batch, batch_size), outer.size)
     batcher = MicroBatcher(planned)

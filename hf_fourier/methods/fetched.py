@@ -201,6 +201,9 @@ def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) 
     """The example's fingerprint, computed from tensors that the result holds anyway."""
     if example.values is not None and example.values.dtype != signal.dtype:
         return example.key
+    known = example.lazy_key
+    if known is example.known_key and (example.values is None or torch.equal(example.values, signal)):
+        return known.number
     parts = [inputs[name] for name in sorted(inputs)]
     return LazyFingerprint(parts if example.values is None else [*parts, signal])
 

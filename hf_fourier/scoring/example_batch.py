@@ -21,7 +21,7 @@ from hf_fourier.scoring.references import Reference, zero
 from hf_fourier.scoring.representation import LAST_LINEAR
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import ExampleRng, fingerprint
+from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.typing import Tensor
 
 
@@ -44,6 +44,7 @@ class EncodedExample:
         spellings: For each target that is a text its first token, then those that differ from it only by the space in
             front or by capitals.
         clean: What the model said of the example before, which is not asked again; None where that is not remembered.
+        known_key: The fingerprint of an example that is explained several times; None where it is not kept.
     """
 
     signal: SignalShape
@@ -58,11 +59,20 @@ class EncodedExample:
     range: str = ""
     spellings: tuple[tuple[int, ...], ...] = ()
     clean: CleanPass | None = None
+    known_key: LazyFingerprint | None = None
 
     @property
     def key(self) -> int:
         """The example's fingerprint."""
-        return fingerprint(self.parts)
+        return self.lazy_key.number
+
+    @property
+    def lazy_key(self) -> LazyFingerprint:
+        """The fingerprint, not computed yet; the known one unless the example has got other tensors since."""
+        parts, known = self.parts, self.known_key
+        if known is None or list(map(id, known.tensors)) != list(map(id, parts)):
+            return LazyFingerprint(parts)
+        return known
 
     @property
     def parts(self) -> list[Tensor]:

@@ -1,7 +1,13 @@
 """Which encoded examples an evaluation keeps between its methods."""
 
+from dataclasses import replace
+
+from hf_fourier import seeding
+from hf_fourier.domains import DOMAINS
 from hf_fourier.evaluation import encoded_examples
 from hf_fourier.evaluation.encoded_examples import EncodedExamples
+from hf_fourier.methods import METHODS
+from hf_fourier.seeding import fingerprint
 from tests.models.kinds import KINDS
 
 
@@ -21,3 +27,28 @@ def test_the_first_chunks_that_fit_are_kept_and_the_chunk_at_hand(monkeypatch):
         assert some.of(chunks[0]) is turn[0]
         assert some.of(chunks[1]) is not turn[1]
     assert len(some._chunks) == 2
+
+
+def test_the_fingerprint_of_an_example_is_computed_once_for_all_methods(monkeypatch):
+    explainer = KINDS["text-classification"].make()
+    texts, hashed = ["a b c", "a b d", "b c d"], []
+    several = [explainer.explain(text, method="magnitude").key for text in texts]
+
+    def counted(tensors):
+        hashed.append(1)
+        return fingerprint(tensors)
+
+    monkeypatch.setattr(seeding, "fingerprint", counted)
+    examples = EncodedExamples(explainer.wrapper, texts).of(slice(0, 3))
+    methods = [METHODS.parse(name) for name in ("magnitude", "tracking", "random")]
+    results = [explainer.explain_encoded(examples, [None] * 3, one, DOMAINS.parse("fourier")) for one in methods]
+    assert [[result.key for result in own] for own in results] == [several] * 3
+    assert len(hashed) == 3
+
+
+def test_an_example_with_other_tensors_has_its_own_fingerprint():
+    explainer = KINDS["text-classification"].make()
+    (example,) = EncodedExamples(explainer.wrapper, ["a b c"]).of(slice(0, 1))
+    assert replace(example, notes=("a note",)).lazy_key is example.known_key
+    inputs = {name: tensor + 1 for name, tensor in example.inputs.items()}
+    assert replace(example, inputs=inputs).key == fingerprint([inputs[name] for name in sorted(inputs)])
