@@ -119,6 +119,14 @@ class ModelWrapper(ABC):
             InputError: If it is not an example of this modality, or there is no processor.
         """
 
+    def encode_together(self, examples: Sequence[Any]) -> list[EncodedExample] | None:
+        """What `encode` makes of several examples, in fewer calls of the processor; None where it takes one at a time.
+
+        Raises:
+            Exception: Of any kind, where `encode` would; the caller then asks for each by itself.
+        """
+        return None
+
     @abstractmethod
     def encode_batch(self, batch: Mapping[str, Tensor]) -> list[EncodedExample]:
         """The processor's own output, one example per row.

@@ -13,6 +13,9 @@ from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.targets import Target
 
+#: Examples that go through the processor in one call, at most.
+TOGETHER = 32
+
 
 def encode(wrapper: ModelWrapper, example: Any) -> tuple[bool, list[EncodedExample]]:
     """Encode one example or several, and return whether several were given.
@@ -28,15 +31,29 @@ def encode(wrapper: ModelWrapper, example: Any) -> tuple[bool, list[EncodedExamp
         return False, [wrapper.encode(examples[0])]
     if not examples:
         raise InputError("an empty list", "at least one example", "pass examples")
+    encoded: list[EncodedExample] = []
+    for start in range(0, len(examples), TOGETHER):
+        encoded += _encode_some(wrapper, examples[start : start + TOGETHER], start)
+    return True, encoded
+
+
+def _encode_some(wrapper: ModelWrapper, examples: Sequence[Any], first: int) -> list[EncodedExample]:
+    """Encode a few examples, together where the wrapper can; the message of an error names the bad one."""
+    try:
+        together = wrapper.encode_together(examples)
+    except Exception:  # one by one the bad example raises again, with its index
+        together = None
+    if together is not None:
+        return together
     encoded = []
-    for i, raw in enumerate(examples):
+    for i, raw in enumerate(examples, start=first):
         try:
             encoded.append(wrapper.encode(raw))
         except FourierError as error:
             error.add_note(f"this is example {i} of the list")
             error.args = (f"example {i}: {error.args[0]}",)
             raise
-    return True, encoded
+    return encoded
 
 
 def encode_single(wrapper: ModelWrapper, example: Any) -> EncodedExample:
