@@ -7,6 +7,7 @@ from tests.values import changed, classes
 
 CHANGING = (
     "MicroBatcher",
+    "CleanPass",
     "EncodedExample",
     "ExplanationRequest",
     "Perturbation",

@@ -259,7 +259,7 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(tmp_path: Path, monkeypa
 def test_wrong_arguments_say_so(tmp_path: Path) -> None:
     explain = cells.explainer("fill-mask", "V2")
     wrong: list[tuple[str, dict[str, Any]]] = [
-        ("delete or overexpress", {"by": "silence"}), ("mean, or cls", {"embedding": "median"}),
+        ("delete or overexpress", {"by": "silence"}), ("mean, geneformer, or cls", {"embedding": "median"}),
         ("down to -2", {"layer": -3}), ("some genes", {"downstream": True}), ("of the vocabulary", {"genes": ["x"]}),
         ("different ones", {"genes": [[cells.GENES[0]] * 2]}), ("start_state, goal_state", {"states": {"a": 1}}),
         ("one of ill, other, well", {"states": {**STATES, "goal_state": "dead"}}), ("got no gene", {"genes": []}),
