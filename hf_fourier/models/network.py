@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict
@@ -10,18 +11,17 @@ from typing import Any, ClassVar, TypedDict
 import numpy as np
 import torch
 
-from hf_fourier.domains.layout import KINDS
+from hf_fourier.domains.layout import KINDS, SignalShape
 from hf_fourier.errors import FourierError, InputError, ModelError, brief
-from hf_fourier.models.base import ModelWrapper, check_numbers
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.calls import Call, FunctionModule
 from hf_fourier.models.inputs.audio import read_audio
 from hf_fourier.models.inputs.axes import AxisNames, view_of
 from hf_fourier.models.inputs.channel_series import VOLTS, ChannelSeries, is_edf, series_of
 from hf_fourier.models.inputs.containers import example_of, is_table
-from hf_fourier.models.inputs.tensors import check_dense
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.network_batch import NetworkBatch
-from hf_fourier.models.network_units import as_network_reads, scale_of, series_as_read, sound_rate
+from hf_fourier.models.network_units import as_network_reads, numbers_of, scale_of, series_as_read, sound_rate
 from hf_fourier.models.outputs import OUTPUTS, OutputForm, ends_in_sigmoid, form_of, labels_from
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.views import ImageView, SoundView, View
@@ -31,7 +31,7 @@ from hf_fourier.scoring.failures import error_text
 from hf_fourier.scoring.heads import Head, by_class, logits_of, of_each
 from hf_fourier.scoring.representation import LAST_LINEAR, LOGITS, OUTPUT
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Tensor, tensor_of
+from hf_fourier.typing import Tensor
 
 #: The name of the task in provenance: of what `attribute` got, and of a user's network, whose labels are classes.
 CALLABLE, NETWORK = "callable", "network"
@@ -100,6 +100,7 @@ class NetworkWrapper(ModelWrapper):
         self._batch_first = False
         self._in_channel: bool | None = None  # whether waveforms come in a channel, once that is known
         self.names = AxisNames.of(options.get("axes"), options.get("sampling_rate"))
+        self.learned_rate: float | None = None  # of recordings, as the first one that the network took
         self.outputs = options.get("outputs")
         if self.outputs not in (None, *OUTPUTS):
             raise InputError(f"outputs {brief(self.outputs)}", f"one of {', '.join(OUTPUTS)}", "choose one of them")
@@ -158,7 +159,7 @@ class NetworkWrapper(ModelWrapper):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The axes, their rate and what the outputs are, as plain values."""
+        """The axes, their rate and what the outputs are, as plain values; a learned rate is the run's own."""
         own = {"axes": self.names.names, "sampling_rate": self.names.rate, "outputs": self.outputs, "unit": self.unit}
         return {**super().reading, **{name: value for name, value in own.items() if value is not None}}
 
@@ -171,7 +172,7 @@ class NetworkWrapper(ModelWrapper):
         call = Call(model, self.call.arrays, device=self.call.device)
         call.alone, call.takes_arrays = self.call.alone, self.call.takes_arrays
         other = NetworkWrapper(call, self._options, self.bare)
-        for name in ("form", "form_of_run", "representation", "names"):
+        for name in ("form", "form_of_run", "representation", "learned_rate"):
             setattr(other, name, getattr(self, name))
         return other
 
@@ -219,20 +220,26 @@ class NetworkWrapper(ModelWrapper):
 
     def _encoded(self, made: Any) -> EncodedExample:
         """An example from what `preprocess` made of it."""
-        channels, noted = tuple[str, ...](), tuple[str, ...]()
+        names, channels, noted = self.names, tuple[str, ...](), tuple[str, ...]()
+        new = isinstance(made, ChannelSeries) and names.rate is None and self.learned_rate is None
         if isinstance(made, ChannelSeries):
-            channels, (made, self.names, noted) = made.names, series_as_read(made, self.names, self.unit)
-        values, notes = self._numbers(made)
-        if values.ndim and len(values) == 1 and self.names.holds_several(values.ndim):  # unsqueezed already
+            known = replace(names, rate=names.rate or self.learned_rate)
+            channels, (made, names, noted) = made.names, series_as_read(made, known, self.unit)
+        values, notes = numbers_of(made, self.processor is not None)
+        if values.ndim and len(values) == 1 and names.holds_several(values.ndim):  # unsqueezed already
             values = values[0]
         if not values.ndim or not values.numel():
             got, do = f"an example of shape {tuple(values.shape)}", "pass one with at least one number"
             raise InputError(got, "an array of one axis or more, without a batch axis", do)
-        signal = self.names.shape_of(tuple(values.shape), channels)
+        signal = names.shape_of(tuple(values.shape), channels)
         encoded = EncodedExample(
             signal, {}, values=values, view=view_of(signal, values, scale_of(self.model, self.processor)), notes=notes
         )
         self._learn(encoded)
+        if new:  # a recording that the network refuses says nothing of the others
+            with eval_mode(self.model), torch.no_grad():
+                self.run(values.unsqueeze(0).to(self.device), signal)
+            self.learned_rate = names.rate
         assert self.form is not None
         encoded.notes = (*noted, *notes, *self.form.notes)
         return encoded
@@ -248,7 +255,7 @@ class NetworkWrapper(ModelWrapper):
             return self.encode(self.segment(read_audio((sound.samples, sound.rate), self.rate)[0].samples))
         if isinstance(view, ImageView) and self.processor is not None:
             pixels = view.pixels(signal)
-            return self._encoded(as_network_reads(pixels, lambda one: self._numbers(self._preprocessed(one))[0]))
+            return self._encoded(as_network_reads(pixels, lambda one: numbers_of(self._preprocessed(one), True)[0]))
         return super().encode_signal(signal, view)
 
     def segment(self, samples: np.ndarray) -> Any:
@@ -283,15 +290,15 @@ class NetworkWrapper(ModelWrapper):
         self._learn(examples[0])
         return NetworkBatch(self, examples)
 
-    def run(self, x: Tensor) -> Any:
+    def run(self, x: Tensor, signal: SignalShape | None = None) -> Any:
         """The outputs at rows `x`; of an embedding the output of the layer that `representation` names, if any.
 
         Raises:
             ModelError: If the network refuses them, or a gradient is needed and there is none.
         """
         if self.outputs != "embedding" or self.representation in (LAST_LINEAR, LOGITS, OUTPUT):
-            return self._called(x, self.call)
-        return self._called(x, partial(self.call, hidden=self.representation))
+            return self._called(x, self.call, signal)
+        return self._called(x, partial(self.call, hidden=self.representation), signal)
 
     def check_batch(self, row: Tensor) -> None:
         """Check on one row, once, that the batch is the first axis of the logits, where rows are as many as classes.
@@ -304,7 +311,7 @@ class NetworkWrapper(ModelWrapper):
                 of_each(by_class(logits_of(self.run(row))), 1)
             self._batch_first = True
 
-    def _called(self, x: Tensor, call: Callable[[Tensor], Any]) -> Any:
+    def _called(self, x: Tensor, call: Callable[[Tensor], Any], signal: SignalShape | None = None) -> Any:
         try:
             return call(x)
         except Exception as error:  # exceptions of third-party models have no common base
@@ -314,37 +321,15 @@ class NetworkWrapper(ModelWrapper):
             if outputs is not None:
                 return outputs
             got = f"rows {tuple(x.shape)}, which {self.call.name} refuses ({error_text(error)})"
-            raise ModelError(got, "rows that it takes", self.how_read(x)) from error
+            raise ModelError(got, "rows that it takes", self.how_read(x, signal)) from error
 
-    def how_read(self, x: Tensor) -> str:
+    def how_read(self, x: Tensor, signal: SignalShape | None = None) -> str:
         """How an example was read, and how else it could be."""
         shape = tuple(x.shape[1:])
-        axes = ", ".join(f"{axis.name} {axis.length}" for axis in self.names.shape_of(shape).axes)
+        axes = ", ".join(f"{axis.name} {axis.length}" for axis in (signal or self.names.shape_of(shape)).axes)
         many = len(shape) > 1 and shape[0] > 1
         other = f"; pass list(x) if it is {shape[0]} examples of shape {shape[1:]}" if many else ""
         return f"correct `axes` or `preprocess` if it is not one example of shape {shape} ({axes}){other}"
-
-    def _numbers(self, made: Any) -> tuple[Tensor, tuple[str, ...]]:
-        """An example as real numbers on the CPU, float64 where it is that and else float32, and notes on that."""
-        expected = "a tensor, an array or a flat list of real numbers"
-        do = "pass preprocess=, which converts it to one" if self.processor is None else "correct `preprocess`"
-        try:
-            if isinstance(made, (str, bytes, Mapping)) or hasattr(made, "getbands"):
-                raise TypeError
-            values = made.detach().cpu() if isinstance(made, Tensor) else tensor_of(_array(made))
-            if values.layout != torch.strided or values.is_quantized:
-                values = values.dequantize() if values.is_quantized else values.to_dense()
-        except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-            raise InputError(f"an example of type {type(made).__name__}", expected, do) from error
-        check_dense("an example", values)
-        if values.is_complex():
-            raise InputError(f"an example of {values.dtype}", expected, do)
-        notes: tuple[str, ...] = ()
-        if not values.is_floating_point():
-            notes = (f"{str(values.dtype).removeprefix('torch.')} was converted to float32, unscaled",)
-        values = values if values.dtype == torch.float64 else values.float()
-        check_numbers("an example", values, do, "repair the tensor")
-        return values, notes
 
     def _learn(self, example: EncodedExample) -> None:
         """Find out, once, what the outputs are."""
@@ -355,7 +340,7 @@ class NetworkWrapper(ModelWrapper):
                 if self.outputs == "embedding":
                     self.form = OutputForm("embedding")
                 else:
-                    found = self._called(row, self.call.tried)
+                    found = self._called(row, self.call.tried, example.signal)
                     self.form = self.form_of_run or self._form_of(found, row)
 
     def _form_of(self, outputs: Any, row: Tensor) -> OutputForm:
@@ -393,8 +378,3 @@ class NetworkWrapper(ModelWrapper):
         self.form_of_run = form
         if self.form is not None:
             self.form = form
-
-
-def _array(made: Any) -> Any:
-    """A list of numbers as an array of real ones; anything else as it is."""
-    return np.asarray(made, dtype=np.float32) if isinstance(made, (list, tuple)) else np.asarray(made)

@@ -38,7 +38,7 @@ class NetworkBatch(ExampleBatch):
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The network's outputs."""
-        return self.wrapper.run(x)
+        return self.wrapper.run(x, self.shape)
 
     def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits of classes, or the values, `(rows, numbers)`."""
@@ -56,7 +56,8 @@ class NetworkBatch(ExampleBatch):
         if (read.ndim == 1 and single) or logits.ndim != 2:
             do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
             if not self.wrapper.bare:
-                do += f"; or pass outputs='masks' for a class at each place; {self.wrapper.how_read(self.signal)}"
+                wrapper, x = self.wrapper, self.signal
+                do += f"; or pass outputs='masks' for a class at each place; {wrapper.how_read(x, self.shape)}"
             raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
         if single and logits.shape[1] == 1:
             do = f"explain that number, as by {retarget_hint(outputs, read)}"

@@ -1,4 +1,4 @@
-"""What the numbers of a network's examples are in human units: colours of pictures, samples of sounds."""
+"""A network's examples as real numbers, and what these are in human units: colours of pictures, samples of sounds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import torch
 from torch.nn.functional import interpolate
 
 from hf_fourier.errors import InputError, is_list_like
+from hf_fourier.models.base import check_numbers
 from hf_fourier.models.inputs.axes import CHANNEL, SOUND, AxisNames
 from hf_fourier.models.inputs.channel_series import ChannelSeries
-from hf_fourier.typing import Float, Tensor
+from hf_fourier.models.inputs.tensors import check_dense
+from hf_fourier.typing import Float, Tensor, tensor_of
 
 #: Colours that `preprocess` is asked about, as bytes: black, and the three that span the others; then two to check.
 _SPANNING = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -43,7 +45,7 @@ def series_as_read(
 
     Args:
         series: The recording.
-        names: The axes that the user named; without a rate they get that of the recording.
+        names: The axes that the user named, and the rate that is expected; without one they get the recording's.
         unit: The unit of voltages that the network reads; None for volts.
 
     Raises:
@@ -51,8 +53,9 @@ def series_as_read(
             no unit of voltage where one is asked for.
     """
     known = names.names or ("time",)
-    if "time" not in known or not set(known) <= {"time", CHANNEL}:
-        raise InputError(f"a recording of channels for axes {known}", "an axis 'time'", "call it that in `axes`")
+    if others := [name for name in known if name not in ("time", CHANNEL)]:
+        got = f"a recording of channels for axes {known}, of which it has no {others[0]!r}"
+        raise InputError(got, "the axes 'channel' and 'time'", "pass axes=('channel', 'time') in the network's order")
     if names.rate is not None and abs(names.rate - series.rate) > 1e-6 * names.rate:
         got = f"a recording of {series.rate:g} Hz"
         do = "resample it, as by series_of(recording).resample(128)"
@@ -60,6 +63,42 @@ def series_as_read(
     values, noted = series.in_unit(unit)
     array = torch.from_numpy(np.ascontiguousarray(values.T if known == ("time", CHANNEL) else values))
     return array, replace(names, names=known, rate=series.rate), (*series.notes, *noted)
+
+
+def numbers_of(made: Any, preprocessed: bool) -> tuple[Tensor, tuple[str, ...]]:
+    """An example as real numbers on the CPU, float64 where it is that and else float32, and notes on that.
+
+    Args:
+        made: A tensor, an array or a flat list.
+        preprocessed: Whether `preprocess` made it.
+
+    Raises:
+        InputError: If it is none of real numbers.
+    """
+    expected = "a tensor, an array or a flat list of real numbers"
+    do = "correct `preprocess`" if preprocessed else "pass preprocess=, which converts it to one"
+    try:
+        if isinstance(made, (str, bytes, Mapping)) or hasattr(made, "getbands"):
+            raise TypeError
+        values = made.detach().cpu() if isinstance(made, Tensor) else tensor_of(_array(made))
+        if values.layout != torch.strided or values.is_quantized:
+            values = values.dequantize() if values.is_quantized else values.to_dense()
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"an example of type {type(made).__name__}", expected, do) from error
+    check_dense("an example", values)
+    if values.is_complex():
+        raise InputError(f"an example of {values.dtype}", expected, do)
+    notes: tuple[str, ...] = ()
+    if not values.is_floating_point():
+        notes = (f"{str(values.dtype).removeprefix('torch.')} was converted to float32, unscaled",)
+    values = values if values.dtype == torch.float64 else values.float()
+    check_numbers("an example", values, do, "repair the tensor")
+    return values, notes
+
+
+def _array(made: Any) -> Any:
+    """A list of numbers as an array of real ones; anything else as it is."""
+    return np.asarray(made, dtype=np.float32) if isinstance(made, (list, tuple)) else np.asarray(made)
 
 
 def sound_rate(names: AxisNames) -> int | None:

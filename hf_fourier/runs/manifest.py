@@ -21,7 +21,7 @@ MOST_CHUNKS = 10**7
 MOST_WINDOW = 2**24
 _SCHEMA = {
     "settings": {"model": (str, type(None)), "method": str, "weights": str, "store": str},
-    "environment": {"paths?": dict, "outputs?": {"kind": str, "labels": [str], "notes": [str]}},
+    "environment": {"paths?": dict, "rate?": float, "outputs?": {"kind": str, "labels": [str], "notes": [str]}},
     "examples": (int, type(None)),
     "chunk": int,
     "window": int,

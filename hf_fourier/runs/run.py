@@ -177,6 +177,7 @@ class Run:
         self.machine.on_first(lambda: write_vocabulary(self.folder, self.manifest, wrapper))
         if isinstance(wrapper, NetworkWrapper) and outputs is not None:  # as the run's first example showed them
             wrapper.take_form(OutputForm.from_values(outputs))
+            wrapper.learned_rate = self.manifest.environment.get("rate", wrapper.learned_rate)
         if not self.manifest.planned or (plan is None and self.manifest.window):
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
@@ -257,6 +258,7 @@ class Run:
         wrapper = self.worker.explainer.wrapper
         if isinstance(wrapper, NetworkWrapper) and wrapper.form is not None:
             environment["outputs"] = wrapper.form.as_values()
+            environment |= {} if wrapper.learned_rate is None else {"rate": wrapper.learned_rate}
         window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = plan.store
         Manifest(settings, environment, length, plan.chunk, window).write(self.folder)

@@ -55,7 +55,7 @@ CASES = [
         lambda: _channels(unit="uV").explain(series_of(_series(128, "%")).pick(["Cz", "Oz"])),
     ),
     Case(
-        "call it that in `axes`",
+        "pass axes=('channel', 'time') in the network's order",
         lambda: _channels(axes=("height", "width")).explain(_series(128)),
         lambda: _channels(axes=("channel", "time")).explain(_series(128)),
     ),

@@ -97,6 +97,7 @@ def test_what_has_no_channels_apart_is_refused() -> None:
 
 def test_electrodes_lie_where_the_system_has_them() -> None:
     assert position("Cz") == (0.0, 0.0)
+    assert position("eeg Oz") == position("Eeg OZ") == position("EEG Oz") == position("oz")
     assert position("EEG Fpz-Cz") == pytest.approx((0, 0.8))
     assert position("Oz.") == pytest.approx((0, -0.8))
     assert position("T7") == pytest.approx((-0.8, 0), abs=1e-9)

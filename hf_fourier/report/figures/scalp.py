@@ -45,7 +45,7 @@ def position(name: str) -> tuple[float, float] | None:
     Args:
         name: Such as "Oz", "EEG Oz" or "Fpz-Cz" (where the first counts); capitals do not matter.
     """
-    word = name.strip().removeprefix("EEG").replace("-", " ").strip(" .").split(" ")[0].strip(".").upper()
+    word = name.strip().upper().removeprefix("EEG").replace("-", " ").strip(" .").split(" ")[0].strip(".")
     place = _places().get({old: new.upper() for old, new in _EARLIER.items()}.get(word, word))
     if place is None:
         return None

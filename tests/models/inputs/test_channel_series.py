@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.inputs.channel_series import ChannelSeries, read_edf, series_of
 from tools.fuzz.files import edf
 
@@ -190,6 +190,63 @@ def test_another_rate_is_refused_whichever_comes_first() -> None:
             made.explain(raw(rate=128.0))
     halved = series_of(raw(rate=128.0)).resample(RATE)
     assert (halved.rate, halved.values.shape) == (RATE, (2, SIZE // 2))
+
+
+def long(rate: float, size: int) -> ChannelSeries:
+    values = np.random.default_rng(4).normal(size=(2, size)).astype(np.float32) * 2e-5
+    return ChannelSeries(values, rate, ("Fz", "Oz"), ("V", "V"))
+
+
+@pytest.mark.parametrize("options", [{}, {"axes": None}, {"outputs": "embedding"}, {"preprocess": lambda one: one}])
+@pytest.mark.parametrize("known", [False, True], ids=["first", "after an array"])
+def test_a_recording_that_is_refused_sets_no_rate(options: dict[str, Any], known: bool) -> None:
+    explain = explainer(**options)
+    if known and "outputs" not in options:
+        explain.explain(np.zeros((2, SIZE), np.float32) + 1)
+    with pytest.raises(ModelError, match=r"one example of shape \(2, 512\) \(channel 2, time 512\)"):
+        explain.wrapper.encode(long(256.0, 4 * SIZE))
+    assert explain.wrapper.encode(long(RATE, SIZE)).signal.axes[1].rate == RATE
+    with pytest.raises(InputError, match="expected 64 Hz"):
+        explain.wrapper.encode(long(256.0, SIZE))
+
+
+@pytest.mark.parametrize("axes", [None, ("time",), ("channel", "time")])
+def test_an_array_does_not_get_the_rate_of_a_recording(axes: Any) -> None:
+    explain, values = explainer(axes=axes), np.ones((2, SIZE), np.float32)
+    before = explain.explain(values).layout.signal
+    explain.explain(raw())
+    assert explain.explain(values).layout.signal == before
+    assert before.axes[1].unit != "Hz"
+    assert explain.wrapper.rate is None
+    assert explainer(axes=axes, sampling_rate=32).explain(values).layout.signal.axes[1].rate == 32
+
+
+def test_a_run_resumes_whatever_was_explained_before_it(tmp_path: Path) -> None:
+    explain, options = explainer(), {"progress": False, "chunk": 1}
+    explain.explain(np.ones((2, SIZE), np.float32))
+    explain.explain_dataset(epochs(), tmp_path, **options)
+    shards = sorted((tmp_path / "shards").rglob("*.safetensors"))
+    shards[-1].unlink()
+    again = explainer().explain_dataset(epochs(), tmp_path, **options)
+    for one, other in zip(again, explainer().explain(epochs()), strict=True):
+        torch.testing.assert_close(one.scores, other.scores)
+
+
+def test_a_run_goes_on_at_its_own_rate(tmp_path: Path) -> None:
+    data = [long(2 * RATE, SIZE), long(RATE, SIZE), long(RATE, SIZE)]
+    explain, options = explainer(), {"progress": False, "chunk": 1}
+    explain.explain(long(RATE, SIZE))
+    first = explain.explain_dataset(data, tmp_path, **options)
+    assert list(first.failures()["index"]) == [0]
+    for shard in (tmp_path / "shards").rglob("*.safetensors"):
+        shard.unlink()
+    again = explainer().explain_dataset(data, tmp_path, **options)  # alone it would take the rate of the first one
+    assert list(again.failures()["index"]) == [0]
+
+
+def test_an_axis_that_a_recording_has_not_is_named() -> None:
+    with pytest.raises(InputError, match=r"has no 'sensor'; expected the axes 'channel' and 'time'"):
+        explainer(axes=("sensor", "time")).explain(raw())
 
 
 def test_resampling_keeps_a_slow_wave() -> None:
