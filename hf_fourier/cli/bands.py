@@ -71,9 +71,12 @@ def run_spectrum(request: SpectrumRequest) -> None:
         FourierError: If something that was typed cannot be done.
     """
     from hf_fourier.models.distributed import current
+    from hf_fourier.models.inputs.dataset_sources import check_name
     from hf_fourier.runs.options import RunKeywords
 
     domain = request.domain or f"fourier:bands={spec_text(request.bands)}"
+    size = parse_batch_size(request.batch_size)
+    check_name(request.dataset)
     writable(request.output)
     explainer = load_in_hertz(request.model, request.method, domain, request.loading)
     column = request.column
@@ -81,7 +84,7 @@ def run_spectrum(request: SpectrumRequest) -> None:
         "column": column[0] if column and len(column) == 1 else column,
         "split": request.split,
         "seed": request.seed,
-        "batch_size": parse_batch_size(request.batch_size),
+        "batch_size": size,
         "domain": domain,
         "method": request.method,
     }

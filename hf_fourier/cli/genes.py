@@ -43,15 +43,19 @@ def run(request: GenesRequest) -> None:
         FourierError: If something that was typed cannot be done.
     """
     _check_options(request)
+    options = _parsed(request)
     folder = writable(request.output)
+    if not request.cells.exists():
+        expected = "a table of cells (.h5ad, .loom, .zarr, 10x), or a .dataset folder"
+        raise InputError(f"{str(request.cells)!r}, which does not exist", expected, "correct the path")
     explainer = load(request.model, [DEFAULT_METHOD], [], request.loading)
     scores: GeneScores | None = None
     if request.perturb is None:
         _check_groups(explainer, request)
-        scores = _scored(explainer, request)
+        scores = _scored(explainer, request, options)
         first, name = scores.table(), "genes"
     else:
-        first, name = _perturbed(explainer, request, request.perturb).table(), "perturbation"
+        first, name = _perturbed(explainer, request, request.perturb, options["batch_size"]).table(), "perturbation"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         written = {name: str(first.to_csv(folder / f"{name}.csv"))}
@@ -99,17 +103,24 @@ def _check_groups(explainer: FourierExplainer, request: GenesRequest) -> None:
         comparable(Counter(filter(None, groups)))
 
 
-def _scored(explainer: FourierExplainer, request: GenesRequest) -> GeneScores:
-    target = None if request.target is None else parse_targets(request.target)
+def _parsed(request: GenesRequest) -> dict[str, Any]:
+    """The options that are read from text, before the model is loaded."""
+    return {
+        "target": None if request.target is None else parse_targets(request.target),
+        "fractions": None if request.fraction is None else parse_fractions(request.fraction),
+        "batch_size": parse_batch_size(request.batch_size),
+    }
+
+
+def _scored(explainer: FourierExplainer, request: GenesRequest, options: dict[str, Any]) -> GeneScores:
     with progress("scoring genes") as update:
         return explainer.genes(
-            request.cells, target, by=request.by, groupby=request.groupby, check=request.check,
-            fractions=None if request.fraction is None else parse_fractions(request.fraction), seed=request.seed,
-            batch_size=parse_batch_size(request.batch_size), progress=update,
+            request.cells, by=request.by, groupby=request.groupby, check=request.check, seed=request.seed,
+            progress=update, **options,
         )  # fmt: skip
 
 
-def _perturbed(explainer: FourierExplainer, request: GenesRequest, by: str) -> GeneShifts:
+def _perturbed(explainer: FourierExplainer, request: GenesRequest, by: str, size: Any) -> GeneShifts:
     """The shifts; what is done lies in a folder beside the tables, where the same command goes on."""
     states: dict[str, Any] | None = None
     if request.states is not None:
@@ -119,7 +130,7 @@ def _perturbed(explainer: FourierExplainer, request: GenesRequest, by: str) -> G
     with progress("perturbing genes") as update:
         return explainer.perturb_genes(
             request.cells, genes, by, states=states, output_dir=request.output / "perturbation",
-            batch_size=parse_batch_size(request.batch_size), progress=update,
+            batch_size=size, progress=update,
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from hf_fourier.cli.console import error_console, print_line
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.files import EXTENSIONS, is_sequence_file, read_example, read_sequences
+from hf_fourier.models.inputs.text import refuse_missing
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
@@ -26,8 +27,8 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
         cells: Which cells of a file that holds many: names and numbers with commas between, "0:20" or "all".
 
     Raises:
-        InputError: If standard input is empty, a file cannot be read, pairs are no texts or do not come out even, or
-            cells are named where there are none.
+        InputError: If standard input is empty, a file does not exist or cannot be read, pairs are no texts or do not
+            come out even, or cells are named where there are none.
     """
     from hf_fourier.models.inputs.cells import is_cell_file
 
@@ -43,6 +44,8 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
         files = False
     else:
         files = True
+    for text in texts:
+        refuse_missing(text)
     if not pair:
         named = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
         return [name for name, _ in named], [one for _, one in named]

@@ -35,6 +35,7 @@ def run(request: RunRequest) -> None:
         Exit: With code 1 if no example could be explained.
     """
     from hf_fourier.models.distributed import current, launch
+    from hf_fourier.models.inputs.dataset_sources import check_name
     from hf_fourier.runs.options import RunKeywords, RunOptions
 
     column = request.column
@@ -57,6 +58,7 @@ def run(request: RunRequest) -> None:
         do = "set `explainer.donors` in Python, and call `explain_dataset` there"
         raise InputError("--replacement example for a data set", "zero, noise, phase, band or reference", do)
     RunOptions(**options)  # what is mistyped fails before anything starts
+    check_name(request.dataset)
     writable(request.output)
     if request.processes and request.processes > 1 and "WORLD_SIZE" not in os.environ and not request.plan:
         launch(request.processes, sys.argv[1:], request.threads)

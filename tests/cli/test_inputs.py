@@ -292,7 +292,10 @@ def test_files_that_are_not_read_say_what_is(tmp_path, name, words):
 
 def test_names_of_files_are_examples_only_where_the_file_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert read(["no-such.wav", "EVQLV"], pair=False)[1] == ["no-such.wav", "EVQLV"]
+    with pytest.raises(InputError, match=r"'no-such\.wav', a file that does not exist"):
+        read(["EVQLV", "no-such.wav"], pair=False)
+    texts = ["where is no-such.wav", "www.example.com/w10/w11.zip", "https://example.com/a.wav", ".wav", "3.5 mm"]
+    assert read(texts, pair=False)[1] == texts
     (tmp_path / "LOUD.WAV").write_bytes(b"")
     assert str(read(["LOUD.WAV"], pair=False)[1][0]) == "LOUD.WAV"
 

@@ -26,6 +26,23 @@ MISTYPED = [
     ("explain MODEL good --device-map x", "auto"),
     ("explain MODEL good --target direction:nowhere.npy", ".npy"),
     ("explain MODEL a.png b.png --pair", "pictures"),
+    ("explain MODEL good nowhere.png", "got 'nowhere.png', a file that does not exist"),
+    ("explain MODEL ../nowhere.txt", "a file that does not exist"),
+    ("explain MODEL good nowhere.h5ad --pair", "a file that does not exist"),
+    ("bands MODEL nowhere.wav", "a file that does not exist"),
+    ("mutations MODEL nowhere.fasta --output out", "a file that does not exist"),
+    ("evaluate MODEL nowhere.nii.gz", "a file that does not exist"),
+    ("sanity-check MODEL nowhere.jpg", "a file that does not exist"),
+    ("explain-dataset MODEL nowhere.csv --output out", "which does not exist"),
+    ("explain-dataset MODEL ./nowhere --output out", "which does not exist"),
+    ("explain-dataset MODEL notes.pdf --output out", "which holds no examples"),
+    ("spectrum MODEL nowhere.parquet --output out", "which does not exist"),
+    ("spectrum MODEL notes.pdf --output out", "which holds no examples"),
+    ("spectrum MODEL texts.txt --output out --batch-size x", "--batch-size"),
+    ("genes MODEL nowhere.h5ad --output out", "which does not exist"),
+    ("genes MODEL broken.h5ad --output out --batch-size x", "--batch-size"),
+    ("genes MODEL broken.h5ad --output out --fraction x", "--fraction"),
+    ("genes MODEL broken.h5ad --output out --target direction:nowhere.npy", ".npy"),
     ("explain-dataset MODEL texts.txt --output FILE", "a folder that can be written"),
     ("explain-dataset MODEL texts.txt --output FILE/inside", "a folder that can be written"),
     ("explain-dataset MODEL texts.txt --output out --device x", "got device"),
@@ -66,6 +83,7 @@ def typed(run, text_model, tmp_path):
     (tmp_path / "FILE").write_text("x")
     (tmp_path / "texts.txt").write_text("a good\nb bad\n")
     (tmp_path / "broken.h5ad").write_bytes(b"x")
+    (tmp_path / "notes.pdf").write_bytes(b"x")
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"x")
     return lambda line: run(*(text_model if word == "MODEL" else word for word in shlex.split(line)))

@@ -31,7 +31,9 @@ def protein() -> FourierExplainer:
     return test_protein.explainer("text-classification", "bert")
 
 
-@pytest.mark.parametrize("name", ["report.txt", "mails.csv", "cells.json", "seqs.fasta", "cat.PNG", " a.jsonl\n"])
+@pytest.mark.parametrize(
+    "name", ["report.txt", "mails.csv", "cells.json", "seqs.fasta", "cat.PNG", " a.jsonl\n", "../mails.csv"]
+)
 def test_names_of_files_are_no_texts(text: FourierExplainer, name: str) -> None:
     with pytest.raises(InputError, match="the name of a file that does not exist"):
         text.explain(name)

@@ -12,7 +12,7 @@ import torch
 from scipy.io import wavfile
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.dataset_sources import source_of
+from hf_fourier.models.inputs.dataset_sources import check_name, source_of
 from hf_fourier.models.inputs.sources import Source, SourceItem
 from hf_fourier.runs.options import RunOptions
 
@@ -161,6 +161,33 @@ def test_folders(tmp_path: Path) -> None:
         source_of(tmp_path / "notes.md")
     with pytest.raises(InputError, match="could not be loaded"):
         source_of("no-such-name/on-the-hub")
+
+
+def test_a_compressed_volume_is_an_example(tmp_path: Path) -> None:
+    (tmp_path / "head.nii.gz").write_bytes(b"no volume")
+    source = source_of(tmp_path / "head.nii.gz")
+    assert source.length == 1
+    assert "cannot be read" in str(source.read([0])[0].error)
+
+
+@pytest.mark.parametrize("name", ["nowhere.csv", "there/nowhere.csv", "./nowhere", "a/b/c", "~/nowhere", "notes.pdf"])
+def test_names_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "notes.pdf").write_text("no example")
+    with pytest.raises(InputError, match="correct the path"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["imdb", "ada/cups", "ada/cups.csv", "hf://ada/cups/x.csv", "a.csv", "head.nii.gz", "there"]
+)
+def test_names_that_may_be_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    for file in ("a.csv", "head.nii.gz"):
+        (tmp_path / file).write_text("text\none")
+    check_name(name)
 
 
 def test_cells(tmp_path: Path) -> None:

@@ -161,6 +161,33 @@ def _iterator(made: Any) -> Iterator[Any]:
         raise InputError(got, "one that returns an iterator", "return one, or pass a list") from error
 
 
+def check_name(text: str) -> None:
+    """Check what is known of a path or a Hub id without reading it.
+
+    Raises:
+        InputError: If it is the path of nothing, or of a file whose ending none of the readers takes.
+    """
+    path = Path(text)
+    if os.path.isfile(path):
+        named = text.lower().endswith((*TABLES, *EXTENSIONS))
+        if not named and kind_of_table(path) is None and not is_sequence_file(path):
+            raise _empty(path)
+    elif "://" not in text and not os.path.exists(path) and _is_local(path, text):
+        raise InputError(f"{text!r}, which does not exist", "a file, a folder, or a Hub id", "correct the path")
+
+
+def _is_local(path: Path, text: str) -> bool:
+    """Whether something cannot be a Hub id, "user/name", or is the name of a file in a folder that exists."""
+    if path.is_absolute() or text.startswith((".", "~")) or len(path.parts) > 2:
+        return True
+    return text.lower().endswith((*TABLES, *EXTENSIONS)) and os.path.isdir(path.parent)
+
+
+def _empty(path: Path) -> InputError:
+    kinds = ", ".join((*TABLES, *EXTENSIONS))
+    return InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
+
+
 def _by_name(
     text: str,
     column: str | Sequence[str] | None,
@@ -188,10 +215,9 @@ def _by_name(
             )
         return ListSource(len(files), lambda i: read_example(str(path / files[i])), files.__getitem__)
     if kind is None and os.path.exists(path):
-        if os.path.isfile(path) and path.suffix.lower() in EXTENSIONS:
+        if os.path.isfile(path) and text.lower().endswith(EXTENSIONS):
             return ListSource(1, lambda i: read_example(text), lambda i: path.name)
-        kinds = ", ".join((*TABLES, *EXTENSIONS))
-        raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
+        raise _empty(path)
     data = _opened(text, split, streaming)
     several = type(data).__name__ in ("DatasetDict", "IterableDatasetDict")
     return source_of(data, column, split=split if several else None, is_example=is_example)

@@ -68,12 +68,10 @@ def refuse_names(text: str, what: str = "text") -> None:
         InputError: If it is one word with the ending of a file, or the path of something that exists.
     """
     name = text.strip()
-    if not any(map(str.isalnum, name)) or len(name) > _LONGEST or "\n" in name or is_url(name):
+    if not _may_be_name(name):
         return
-    one, lower = len(name.split()) == 1, name.lower()
-    ends = lower.endswith(_ENDINGS) and not lower.startswith(".")
-    there = (ends or "/" in name or "\\" in name) and os.path.exists(name)
-    if not there and not (ends and one and not (what == "text" and _is_address(name))):
+    there = (_ends(name) or "/" in name or "\\" in name) and os.path.exists(name)
+    if not there and (not _names_file(name) or (what == "text" and _is_address(name))):
         return
     shown = textwrap.shorten(name, 60, placeholder=" …")
     folder = os.path.isdir(name)
@@ -84,6 +82,33 @@ def refuse_names(text: str, what: str = "text") -> None:
     if folder:
         do = "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]"
     raise InputError(got, "the text itself", do + "; for the name itself pass tokenizer(…, return_tensors='pt')")
+
+
+def refuse_missing(text: str) -> None:
+    """Refuse the name of a file that does not exist, which no model reads.
+
+    Raises:
+        InputError: If it is one word with the ending of a file, no web address, and there is no such file.
+    """
+    name = text.strip()
+    if _may_be_name(name) and _names_file(name) and not _is_address(name) and not os.path.exists(name):
+        shown = textwrap.shorten(name, 60, placeholder=" …")
+        raise InputError(f"{shown!r}, a file that does not exist", "a file that exists, or a text", "correct the path")
+
+
+def _may_be_name(name: str) -> bool:
+    """Whether the name of a file can be so long, with such characters."""
+    return any(map(str.isalnum, name)) and len(name) <= _LONGEST and "\n" not in name and not is_url(name)
+
+
+def _ends(name: str) -> bool:
+    """Whether something ends as files do; an ending alone does not."""
+    return name.lower().endswith(_ENDINGS) and not os.path.basename(name).startswith(".")
+
+
+def _names_file(name: str) -> bool:
+    """Whether something is one word that ends as files do."""
+    return _ends(name) and len(name.split()) == 1
 
 
 def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]]:
