@@ -1,5 +1,7 @@
 """The figures of the documents: one per method, of one photograph, all with the same share of features chosen.
 
+Of methods that rank bands, the least number that keeps the decision is shown.
+
 FreqX is shown on the e-mails' model as well, whose layers are alike. Colours are reduced to keep the files small.
 """
 
@@ -23,7 +25,9 @@ def write(name: str, folder: Path) -> Path:
     real = MODELS["efficientnet-lite0"]
     explainer, path = real.explainer(), folder / f"{name}.png"
     result = explainer.explain(real.examples(1)[0], method=name)
-    explainer.perturb(result, KEPT).plot(path, SHARE)
+    bands = len(result.layout.bands)
+    kept = [k / bands for k in range(1, bands)] if bands else KEPT  # of bands every number
+    explainer.perturb(result, kept).plot(path, None if bands else SHARE)
     small = Image.open(path).convert("RGB").quantize(96, dither=Image.Dither.FLOYDSTEINBERG)
     small.save(path, optimize=True)
     return path

@@ -152,8 +152,12 @@ class ExampleRecord:
         """The first features of the ranking in words: "top 2 bands", "top 4 % of frequencies"."""
         if self.noun != "bands":
             return f"top {100 * fraction:.3g} % of {self.noun}"
-        count = max(1, round(fraction * self.features))
+        count = self.count(fraction)
         return "top band" if count == 1 else f"top {count} bands"
+
+    def count(self, fraction: float) -> int:
+        """How many bands are kept or deleted at a fraction: at least one, unless it is 0."""
+        return max(1, round(fraction * self.features)) if fraction else 0
 
     @property
     def displayed_fraction(self) -> float:

@@ -145,11 +145,10 @@ def header_lines(record: ExampleRecord, fraction: float | None = None) -> list[s
 
 def figure_conclusion(record: ExampleRecord, fraction: float, remark: str = "") -> str:
     """`conclusion` with a remark on the figure and what has to be added of the method and its scores."""
-    control = ""
-    if is_control(record.method):
-        control = f"“{record.method.partition(':')[0]}” is a control: it ranks without using the model."
-    parts = [conclusion(record, fraction), record.seen, remark, control, *(f"{note}." for note in record.incomplete)]
-    return " ".join(filter(None, parts))
+    name = record.method.partition(":")[0]
+    control = f"“{name}” is a control: it ranks without using the model." if is_control(name) else ""
+    notes = [f"{note[:1].upper()}{note[1:]}." for note in record.incomplete]
+    return " ".join(filter(None, [conclusion(record, fraction), record.seen, remark, control, *notes]))
 
 
 def conclusion(record: ExampleRecord, fraction: float) -> str:
@@ -166,7 +165,8 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
         lead = "lead" if keep.agreement >= 1 else "do not lead"
         return f"The model's own decision differs; the kept {noun} alone {lead} to the one explained here."
     if keep.agreement < 1:
-        more = " The decision is not lost without them either: at this fraction the ranking does not explain it."
+        them = "it" if record.top(fraction) == "top band" else "them"
+        more = f" The decision is not lost without {them} either: at this fraction the ranking does not explain it."
         lost = delete is None or delete.agreement < 1
         return f"Keeping the {record.top(fraction)} is not sufficient for this decision.{'' if lost else more}"
     text = f"The kept {noun} are sufficient for this decision; they may suffice for others too. "

@@ -320,3 +320,20 @@ def test_compact_results_have_bands_without_power(tmp_path):
     assert list(report.records[0].band_scores.deleted) == LOST
     assert "% of power" not in report.html()
     assert set(report.tables()["band_scores"]["power"]) == {None}
+
+
+def test_the_curve_of_a_figure_counts_whole_bands():
+    played = [
+        (0.01, 0.1, 0.0, 0.5, 1.0),
+        (0.04, 0.1, 0.0, 0.5, 1.0),
+        (0.3, 0.3, 0.0, 0.2, 1.0),
+        (0.6, 0.6, 0.0, 0.1, 0.0),
+    ]
+    figure = bands_of(played=played).plot(fraction=0.04)
+    lines = {line.get_gid(): line for line in figure.findobj(lambda one: hasattr(one, "get_xdata"))}
+    assert list(lines["keep"].get_xdata()) == list(lines["delete"].get_xdata()) == [1, 1, 2, 3]
+    (said,) = [one for one in figure.findobj(lambda one: hasattr(one, "get_text")) if one.get_gid() == "conclusion"]
+    words = " ".join(said.get_text().split())
+    assert words.startswith(
+        "Keeping the top band is not sufficient for this decision. The decision is not lost without it"
+    )

@@ -185,27 +185,28 @@ def curve(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     assert record.curve is not None
+    fractions = {point.fraction for point in record.curve.points}
     looks: dict[Mode, dict[str, Any]] = {
         "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {record.noun} alone"},
         "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
     }
-    whole = record.features if record.noun == "bands" else 100  # bands are few: they are counted
+    places = {one: record.count(one) if record.noun == "bands" else 100 * one for one in {*fractions, fraction}}
     for mode, look in looks.items():
         points = record.points(mode)
         if not points:
             continue
-        x = np.array([whole * point.fraction for point in points])
+        x = np.array([places[point.fraction] for point in points])
         y = np.array([wording.plotted_value(record, point) for point in points])
         axes.plot(x, y, gid=mode, **look)
         lost = [not record.holds(point) for point in points]
         axes.plot(x[lost], y[lost], linestyle="", marker=look["marker"], color=look["color"], markerfacecolor="white",
                   gid=f"{mode}-lost")  # fmt: skip
     axes.axhline(1.0 if record.is_mask else record.curve.clean, color=SOFT, linestyle=":", label="whole input")
-    axes.axvline(whole * fraction, color=SOFT, linewidth=0.8, label="shown here")
+    axes.axvline(places[fraction], color=SOFT, linewidth=0.8, label="shown here")
     if record.noun == "bands":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        _percents(axes, sorted({100 * point.fraction for point in record.curve.points}))
+        _percents(axes, sorted(100 * one for one in fractions))
     if record.is_mask or record.confidence is not None:
         axes.set_ylim(-0.04, 1.04)
     label_axis(axes, "x", "number of bands" if record.noun == "bands" else f"% of {record.noun}")

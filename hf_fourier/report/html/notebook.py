@@ -63,7 +63,8 @@ def table(table: Table, most: int = MOST_ROWS) -> str:
     body = "".join(f"<tr>{''.join(map(_cell, sides, row))}</tr>" for row in rows)
     more = [f"{len(table) - most} more rows"] if len(table) > most else []
     return (
-        f'<table style="border-collapse:collapse"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         f"{_notes([*more, *table.notes])}"
     )
 
