@@ -52,7 +52,7 @@ def descending_rows(
         return [descending(row, own) for row, own in zip(scores, ties, strict=True)]
     values = scores.detach().cpu().numpy()
     orders = _by_digits((0 - values).view(np.uint32))
-    ranked = np.take_along_axis(values, orders, axis=1)
+    ranked = _along_rows(values, orders)
     equal = ranked[:, 1:] == ranked[:, :-1]
     for row in np.flatnonzero(equal.any(axis=1)).tolist():
         _break_ties(orders[row], equal[row], ties[row]())
@@ -109,8 +109,15 @@ def _by_digits(bits: np.ndarray) -> np.ndarray:
     """
     key = bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(1 << 31))  # orders as the floats do
     low = key.astype(np.uint16).argsort(kind="stable")
-    high = np.take_along_axis((key >> np.uint32(16)).astype(np.uint16), low, axis=-1)
-    return np.take_along_axis(low, high.argsort(kind="stable"), axis=-1)
+    high = _along_rows((key >> np.uint32(16)).astype(np.uint16), low)
+    return _along_rows(low, high.argsort(kind="stable"))
+
+
+def _along_rows(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """`np.take_along_axis` along the last axis of a vector or a matrix, in half of the time for short rows."""
+    if values.ndim == 1:
+        return values.take(order)
+    return values.reshape(-1).take(order + np.arange(len(values))[:, None] * values.shape[-1])
 
 
 def _break_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.ordering import SHORT, cut, descending, descending_rows
+from hf_fourier.results.ordering import SHORT, _along_rows, cut, descending, descending_rows
 from hf_fourier.seeding import ExampleRng, LazyFingerprint, fingerprint
 from tests.toy_scores import noise
 
@@ -186,3 +186,11 @@ def by_lexsort(scores, ties):
     keys = torch.zeros(len(scores), dtype=torch.long)
     keys[tied] = torch.randperm(len(tied), generator=ties)
     return torch.from_numpy(np.lexsort((keys.numpy(), -scores.numpy())))
+
+
+@pytest.mark.parametrize("shape", [(1260,), (0, 5), (1, 7), (82, 1260), (3, 0)])
+def test_entries_along_rows_are_those_that_numpy_takes(shape):
+    numbers = np.random.default_rng(0)
+    values, order = numbers.random(shape).astype(np.float32), numbers.random(shape).argsort(axis=-1)
+    for held in (values, values[..., ::-1], np.asfortranarray(values)):
+        assert np.array_equal(_along_rows(held, order), np.take_along_axis(held, order, axis=-1))
