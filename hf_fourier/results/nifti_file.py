@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_fourier.errors import InputError
+from hf_fourier.results.atomic_writes import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,12 +161,13 @@ def write_map(
         values: The map, `(left to right, back to front, bottom to top)` as scans are read.
         path: Where to write it, ".nii" or ".nii.gz".
         like: The scan's NIfTI file, or its grid.
-        fit: Where the map is of another size: "stretch" resizes each axis by its own factor, trilinearly, "centre" adds
-            zeros or cuts off around the middle. None where no axis, or each by the same factor, was resized.
+        fit: Needed where the map is of another size, which does not say how the scan was resized: "stretch" resizes
+            each axis by its own factor, trilinearly, "centre" adds zeros or cuts off around the middle.
 
     Raises:
-        InputError: If the map has not three axes or is not finite, the path has another ending, the scan cannot be
-            read or is oblique, or the sizes do not fit and `fit` does not say how.
+        InputError: If the map has not three axes or is not finite as float32, the path has another ending, the scan
+            cannot be read or is oblique, or the sizes differ and `fit` does not say how.
+        StorageError: If the file cannot be written; one that was there before stays as it was.
     """
     import numpy as np
 
@@ -174,8 +176,12 @@ def write_map(
         raise InputError(f"the path {target.name!r}", "one that ends with .nii or .nii.gz", "correct the path")
     if fit not in (None, *FITS):
         raise InputError(f"fit {fit!r:.60}", f"one of {', '.join(FITS)}, or None", "choose one of them")
-    if values.ndim != 3 or not np.isfinite(values).all():
-        raise InputError(f"a map of {values.ndim} axes", "finite numbers, one for each voxel", "use it for volumes")
+    if values.ndim != 3:
+        raise InputError(f"a map of {values.ndim} axes", "one of three axes", "use it for volumes")
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise InputError("a map with numbers that are not finite as float32", "finite numbers", "repair the map")
     grid = Grid.of(like)
     try:
         axes, backwards = grid.turn
@@ -185,12 +191,12 @@ def write_map(
             f"a scan with oblique axes ({error})", "axes within 25° of right, front and top", do
         ) from error
     canonical = tuple(grid.shape[axis] for axis in axes)
-    fitted = _fitted(values.astype(np.float32), canonical, fit)
+    fitted = _fitted(single, canonical, fit)
     stored = np.flip(fitted, backwards).transpose(np.argsort(axes))
     data = _header_for(grid, stored) + stored.astype(grid.order + "f4").tobytes(order="F")
     if target.name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)
-    target.write_bytes(data)
+    write_whole(target, [data])
     return target
 
 
@@ -201,11 +207,9 @@ def _fitted(values: np.ndarray, shape: tuple[int, ...], fit: str | None) -> np.n
 
     if values.shape == shape:
         return values
-    factors = [new / old for new, old in zip(shape, values.shape, strict=True)]
-    even = all(abs(old * factors[0] - new) <= 1 for old, new in zip(values.shape, shape, strict=True))
-    if fit is None and not even:
+    if fit is None:
         got = f"a map of {' × '.join(map(str, values.shape))} for a scan of {' × '.join(map(str, shape))}"
-        raise InputError(got, "one of its size, or of each axis by one factor", _FIT_HINT)
+        raise InputError(got, "one of its size, or `fit`", _FIT_HINT)
     if fit == "centre":
         found = np.zeros(shape, np.float32)
         ours, theirs = [], []

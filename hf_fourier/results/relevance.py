@@ -118,16 +118,17 @@ class Relevance:
         Args:
             path: Where to write it, ".nii" or ".nii.gz".
             like: The scan's NIfTI file, or its grid (`read_dicom(folder).grid`).
-            fit: How a map of another size lies on the scan: "stretch" (each axis was resized by its own factor, and is
-                resized back, trilinearly) or "centre" (the scan was padded or cropped around its middle). None where
-                the sizes are equal or the scan was resized as a whole. Values are kept, so that a resized map has
-                another sum.
+            fit: How a map of another size lies on the scan, needed where the sizes differ: "stretch" (each axis was
+                resized by its own factor, and is resized back, trilinearly) or "centre" (the scan was padded or cropped
+                around its middle). Values are kept, so that a resized map has another sum.
 
         Returns:
             The path.
 
         Raises:
-            InputError: If this is no map of a volume, the scan cannot be read or is oblique, or the sizes do not fit.
+            InputError: If this is no map of a volume, the scan cannot be read or is oblique, or the sizes differ and
+                `fit` does not say how.
+            StorageError: If the file cannot be written.
         """
         return write_map(self.values, path, like, fit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import itertools
 import struct
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, StorageError
 from hf_fourier.models.inputs.nifti import read_nifti
 from hf_fourier.results.nifti_file import Grid, write_map
 
@@ -103,7 +104,7 @@ def test_a_resized_map_is_brought_back(tmp_path: Path) -> None:
     grid = Grid((8, 12, 4), np.eye(4))
     half = np.full((4, 6, 2), 2.0)
     half[:2] = -2.0
-    write_map(half, tmp_path / "map.nii", grid)
+    write_map(half, tmp_path / "map.nii", grid, fit="stretch")
     found = read_nifti(tmp_path / "map.nii")[0]
     assert found.shape == (8, 12, 4)
     np.testing.assert_allclose(found[:3], -2)
@@ -123,6 +124,38 @@ def test_padding_and_cropping_are_undone_around_the_middle(tmp_path: Path) -> No
     assert read_nifti(tmp_path / "map.nii")[0].shape == (6, 9, 4)
 
 
+@pytest.mark.parametrize("size", [(8, 8, 8), (20, 20, 20), (11, 11, 11), (10, 10, 9)])
+def test_equal_factors_do_not_say_how_a_scan_was_resized(size: tuple[int, ...], tmp_path: Path) -> None:
+    grid = Grid((10, 10, 10), np.eye(4))
+    with pytest.raises(InputError, match="say how the scan was resized"):
+        write_map(np.ones(size), tmp_path / "map.nii", grid)
+    for fit in ("stretch", "centre"):
+        write_map(np.ones(size), tmp_path / "map.nii", grid, fit=fit)
+        assert read_nifti(tmp_path / "map.nii")[0].shape == (10, 10, 10)
+
+
+def test_a_map_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = scan(tmp_path / "scan.nii")
+    before = (tmp_path / "scan.nii").read_bytes()
+    values, _ = read_nifti(tmp_path / "scan.nii")
+    write_map(values, tmp_path / "new" / "below" / "map.nii", tmp_path / "scan.nii")
+    np.testing.assert_array_equal(stored(tmp_path / "new" / "below" / "map.nii")[1], numbers)
+    (tmp_path / "folder.nii").mkdir()
+    with pytest.raises(StorageError, match=r"folder\.nii, which cannot be written"):
+        write_map(values, tmp_path / "folder.nii", tmp_path / "scan.nii")
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(StorageError, match="a full disk"):
+            write_map(values, tmp_path / "scan.nii", tmp_path / "scan.nii")
+    assert (tmp_path / "scan.nii").read_bytes() == before
+    write_map(values, tmp_path / "scan.nii", tmp_path / "scan.nii")
+    np.testing.assert_array_equal(stored(tmp_path / "scan.nii")[1], numbers)
+
+
 def test_what_cannot_be_laid_on_a_scan_is_refused(tmp_path: Path) -> None:
     scan(tmp_path / "scan.nii")
     scan(tmp_path / "oblique.nii", tilt=0.7)
@@ -131,6 +164,7 @@ def test_what_cannot_be_laid_on_a_scan_is_refused(tmp_path: Path) -> None:
         ((np.zeros((6, 6, 6)), good, tmp_path / "scan.nii"), "3 × 4 × 5"),
         ((np.zeros((3, 4)), good, tmp_path / "scan.nii"), "use it for volumes"),
         ((np.full(SHAPE, np.nan), good, tmp_path / "scan.nii"), "finite"),
+        ((np.full(SHAPE, 1e39), good, tmp_path / "scan.nii"), "finite as float32"),
         ((values, tmp_path / "map.png", tmp_path / "scan.nii"), "nii.gz"),
         ((values, good, tmp_path / "nowhere.nii"), "cannot be read"),
         ((values, good, tmp_path / "oblique.nii"), "oblique"),
