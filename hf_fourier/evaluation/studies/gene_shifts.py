@@ -77,7 +77,8 @@ class GeneShifts:
         The test is Wilcoxon's rank-sum test of its shifts against those of genes of like rank in the same cells: random
         ones that were perturbed as controls, or where all genes were perturbed, the two above and below each. Cells in
         which a gene has none on one side (it is their first or last) are not in the test. P values are adjusted over
-        the perturbations by Benjamini and Hochberg (1995). Cells are taken as independent.
+        the perturbations by Benjamini and Hochberg (1995). Cells are taken as independent. As in Geneformer's tools,
+        a gene that is first already is left out where all are over-expressed under `embedding="geneformer"`.
 
         Args:
             against: "like rank"; or "all" for the shifts of all genes in all cells, which Geneformer's tools compare
@@ -103,10 +104,8 @@ class GeneShifts:
         for i, end in enumerate(self.ends):
             values["Goal_end{}" if not i else f"Alt_end{{}}_{end}"] = self.shifts[:, i]
         p = {name: np.full(len(self.perturbed), np.nan) for name in values}
-        every = np.flatnonzero(~self.control)
-        for number, rows, tested, others in self._compared():
-            if against == ALL:
-                tested, others = rows, every
+        ordered = {name: np.sort(all_values[self._perturbed_rows()]) for name, all_values in values.items()}
+        for number, rows, tested, others in self._compared(against):
             columns["Gene_name"].append(" + ".join(self.symbols[number]))
             columns["Ensembl_ID"].append(" + ".join(self.perturbed[number]))
             for i, end in enumerate(self.ends):
@@ -120,7 +119,12 @@ class GeneShifts:
                 columns.setdefault("Score_change", []).append(_mean(self.score[rows]))
             if len(tested) and len(others):
                 for name, all_values in values.items():
-                    p[name][number] = stats.ranksums(all_values[tested], all_values[others]).pvalue
+                    own = all_values[tested]
+                    p[name][number] = (
+                        _rank_sum(own, ordered[name])
+                        if against == ALL
+                        else stats.ranksums(own, all_values[others]).pvalue
+                    )
         for name, found in p.items():
             for title, numbers in (("_vs_random_pval", found), ("_FDR", _adjusted(found))):
                 columns[name.format(title)] = [None if np.isnan(one) else float(one) for one in numbers]
@@ -184,16 +188,31 @@ class GeneShifts:
             settings["notes"] = [*settings.get("notes", ()), note]
         return cls(**files.merged(settings, pieces))
 
-    def _compared(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    def _perturbed_rows(self) -> np.ndarray:
+        """The rows of the table: no controls, and under Geneformer's rule no gene that was first before it was moved.
+
+        Its tools over-express every gene of a cell but the first, where all genes are perturbed.
+        """
+        kept = ~self.control
+        over = self.settings["by"] == "overexpress" and self.settings["embedding"] == "geneformer"
+        if over and self.settings["genes"] is None:
+            kept = kept & (self.rank != 0)
+        return np.flatnonzero(kept)
+
+    def _compared(self, against: str = LIKE_RANK) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         """Each perturbation with its rows, those of them that are tested, and the rows that these are held against."""
-        by_perturbation = _by_number(np.where(self.control, -1, self.perturbation), len(self.perturbed))
+        kept = self._perturbed_rows()
+        by_perturbation = [kept[rows] for rows in _by_number(self.perturbation[kept], len(self.perturbed))]
+        if against == ALL:
+            yield from ((i, rows, rows, kept) for i, rows in enumerate(by_perturbation))
+            return
         if self.settings["genes"] is not None:
             controls = _by_number(np.where(self.control, self.perturbation, -1), len(self.perturbed))
             for i, rows in enumerate(by_perturbation):
                 yield i, rows, rows[np.isin(self.cell[rows], self.cell[controls[i]])], controls[i]
             return
-        order = np.lexsort((self.rank, self.cell))
-        place = np.empty_like(order)
+        order = kept[np.lexsort((self.rank[kept], self.cell[kept]))]
+        place = np.zeros(len(self.cell), dtype=order.dtype)
         place[order] = np.arange(len(order))
         for i, rows in enumerate(by_perturbation):
             tested, others = np.zeros(len(rows), dtype=bool), []
@@ -225,6 +244,17 @@ def _by_number(numbers: np.ndarray, count: int) -> list[np.ndarray]:
     order = np.argsort(numbers, kind="stable")
     ends = np.searchsorted(numbers[order], np.arange(count + 1))
     return [order[ends[i] : ends[i + 1]] for i in range(count)]
+
+
+def _rank_sum(sample: np.ndarray, ordered: np.ndarray) -> float:
+    """The p value of `scipy.stats.ranksums` against values in ascending order, which are not ranked anew."""
+    if np.isnan(ordered[-1]) or np.isnan(sample).any():
+        return float("nan")
+    n, m = len(sample), len(ordered)
+    below = sum(int(np.searchsorted(ordered, sample, side).sum()) for side in ("left", "right")) / 2
+    total = below + n * (n + 1) / 2  # a rank counts the others below, half of those that are equal, and its own place
+    z = (total - n * (n + m + 1) / 2) / np.sqrt(n * m * (n + m + 1) / 12)
+    return float(2 * stats.norm.sf(abs(z)))
 
 
 def _beyond_random(row: Mapping[str, Any]) -> tuple[bool, float]:

@@ -12,6 +12,7 @@ their embeddings before and after.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -19,7 +20,7 @@ import pytest
 from scipy import stats
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
+from hf_fourier.evaluation.studies.gene_shifts import GeneShifts, _rank_sum
 from tests.evaluation.studies.test_perturb_genes import MANY, STATES, TYPES, cosine, hidden, tokens
 from tests.models import test_single_cell as cells
 
@@ -73,8 +74,12 @@ def test_shifts_to_states_are_those_of_the_published_rule(by: str) -> None:
         assert found.shifts[found.rank == 0] == pytest.approx(0, abs=1e-7)
 
 
-def test_the_table_is_that_of_the_published_rule() -> None:
-    table, shifts = ours("delete").table(against="all"), published_shifts("delete")
+@pytest.mark.parametrize("by", ["delete", "overexpress"])
+def test_the_table_is_that_of_the_published_rule(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, shifts = ours(by), published_shifts(by)
+    with monkeypatch.context() as patch:
+        patch.delattr(stats, "ranksums")  # which would rank all shifts anew for each gene
+        table = found.table(against="all")
     assert list(table.columns) == [
         "Gene_name", "Ensembl_ID", "Shift_to_goal_end", "Shift_to_alt_end_other", "Cosine_sim_mean",
         "Cosine_sim_stdev", "N_Detections", "Goal_end_vs_random_pval", "Goal_end_FDR", "Alt_end_vs_random_pval_other",
@@ -97,6 +102,27 @@ def test_the_table_is_that_of_the_published_rule() -> None:
     assert keys == sorted(keys, reverse=True)
     assert [row["Sig"] for row in table.rows()] == [int(row["Goal_end_FDR"] < 0.05) for row in table.rows()]
     assert "the perturbed ones included as in Geneformer's tools; p against all genes" in table.notes[0]
+
+
+@pytest.mark.parametrize("against", ["like rank", "all"])
+def test_genes_that_are_first_already_are_in_no_row_and_no_test(against: str) -> None:
+    found = ours("overexpress")
+    table, moved_rows = found.table(against), found.rank > 0
+    assert (found.rank == 0).any()
+    assert sum(table["N_Detections"]) == moved_rows.sum()
+    kept = {name: getattr(found, name)[moved_rows] for name in ("cell", "perturbation", "rank", "control", "cosine")}
+    rest = replace(found, **kept, shifts=found.shifts[moved_rows], score=found.score[moved_rows])
+    assert rest.table(against).columns == table.columns
+
+
+def test_rank_sums_against_sorted_values_are_those_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    for size in (1, 2, 7, 40):
+        every = random.integers(0, 20, 300) / 7  # many are equal
+        sample = np.concatenate([every[:size], [-1.0, 9.0]])
+        expected = stats.ranksums(sample, every).pvalue
+        assert _rank_sum(sample, np.sort(every)) == pytest.approx(expected, rel=1e-12)
+    assert np.isnan(_rank_sum(np.array([np.nan]), every))
 
 
 def test_without_states_the_effect_is_the_mean_cosine_of_the_other_genes() -> None:
