@@ -187,11 +187,14 @@ class GeneScores:
         codes = np.array([places[key] for key in keys])
         counts = np.bincount(codes)
         member = sparse.csr_array((1 / counts[codes], (codes, rows)), (len(places), len(self)))
+        read = self.scores[rows].tocoo()
+        into, parts = codes[read.row], read.data / counts[codes[read.row]]
+        means = sparse.csr_array((parts, (into, read.col)), (len(places), len(self.genes)))  # a product drops zeros
         labels = [Counter(self.labels[i] for i in rows[codes == row]) for row in range(len(places))]
         unknown = len(self) - len(rows)
         left_out = [f"{unknown} of {len(self)} cells have no sample and are left out"] if unknown else []
         return replace(
-            self, scores=sparse.csr_array(member @ self.scores), effects=None,
+            self, scores=means, effects=None,
             cells=tuple(", ".join(filter(None, key)) for key in places),
             labels=tuple(one.most_common(1)[0][0] for one in labels), confidences=member @ self.confidences,
             model_share=member @ self.model_share, groups=tuple(key[1] for key in places) if self.groups else (),

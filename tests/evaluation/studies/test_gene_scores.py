@@ -354,6 +354,22 @@ def test_samples_are_averaged_before_they_are_compared() -> None:
         found.averaged("abc")
 
 
+def test_genes_that_were_read_with_score_0_stay_seen_in_their_samples() -> None:
+    found = scored()
+    zeros = replace(found, scores=sparse.csr_array((0 * found.scores.data, *_structure(found)), found.scores.shape))
+    averaged, donors = zeros.averaged([*"xxyyzzwwv"]), [*"xxyyzzwwv"]
+    pattern = sparse.csr_array((np.ones(found.scores.nnz), *_structure(found)), found.scores.shape).toarray() > 0
+    assert averaged.scores.nnz == sum(
+        pattern[[i for i in range(CELLS) if (donors[i], GROUPS[i]) == key]].any(0).sum()
+        for key in set(zip(donors, GROUPS, strict=True))
+    )
+    assert averaged.scores.count_nonzero() == 0
+
+
+def _structure(found: GeneScores) -> tuple[np.ndarray, np.ndarray]:
+    return found.scores.indices, found.scores.indptr
+
+
 def test_cells_whose_sample_is_missing_are_in_no_sample() -> None:
     found = scored()
     donors = pd.Series(["x", None, "x", "y", float("nan"), "y", pd.NA, "z", ""], dtype=object)
