@@ -21,7 +21,7 @@ from hf_fourier.cli.console import (
     writable,
     writing,
 )
-from hf_fourier.cli.inputs import read, slug
+from hf_fourier.cli.inputs import chromosome, read, slug
 from hf_fourier.cli.options import ExplainRequest, LoadOptions
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import MissingExtraError
@@ -153,7 +153,7 @@ def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, A
     if result.view.kind == "bases":
         written["bases"] = str(result.bases(top_fraction(result)).to_csv(folder / "bases.csv"))
     if result.view.kind == "bases" or result.layout.signal.axes[0].name == "residue":
-        track, chrom = result.track(top_fraction(result)), slug(name or folder.name)
+        track, chrom = result.track(top_fraction(result)), chromosome(name or folder.name)
         written["track"] = str(track.to_bedgraph(folder / "track.bedgraph", chrom))
     try:
         result.plot(folder / "figure.png")

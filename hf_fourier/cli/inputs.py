@@ -16,6 +16,8 @@ from hf_fourier.models.inputs.text import refuse_missing
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
+#: Characters of the longest name that each line of a track can hold.
+LONGEST_NAME = 100
 
 
 def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[list[str], list[Any]]:
@@ -63,7 +65,7 @@ def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
     from hf_fourier.models.inputs.cells import is_cell_file, read_cells
 
     if is_sequence_file(text):
-        return [(header.split(" ")[0] or text, letters) for header, letters in read_sequences(text)]
+        return [((header.split() or [text])[0], letters) for header, letters in read_sequences(text)]
     if not is_cell_file(text):
         return [(text, read_example(text))]
     examples = read_cells(text, _which(cells))
@@ -90,6 +92,12 @@ def slug(text: str, max_chars: int = 40) -> str:
     ending = next((e for e in sorted(EXTENSIONS, key=len, reverse=True) if text.lower().endswith(e)), "")
     stem = Path(text[: len(text) - len(ending)]).name if ending else text
     return re.sub(r"[^\w.]+", "-", stem)[:max_chars].strip("-.") or "example"
+
+
+def chromosome(name: str) -> str:
+    """The name of a sequence in a track: the first word of its header as it is, of files and long letters a slug."""
+    plain = name.split() == [name] and '"' not in name and len(name) <= LONGEST_NAME
+    return name if plain and not name.lower().endswith(EXTENSIONS) else slug(name)
 
 
 def _two(text: str) -> tuple[str, str]:

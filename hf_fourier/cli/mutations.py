@@ -22,7 +22,7 @@ from hf_fourier.cli.console import (
     writing,
 )
 from hf_fourier.cli.explain import load
-from hf_fourier.cli.inputs import read, slug
+from hf_fourier.cli.inputs import chromosome, read, slug
 from hf_fourier.cli.mutation_options import MutationsRequest
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import InputError, MissingExtraError, brief
@@ -60,6 +60,8 @@ def run(request: MutationsRequest) -> None:
     explainer = load(request.model, [DEFAULT_METHOD], [], request.loading)
     if request.motifs:
         _check_lengths(explainer, sequences)
+    if places is not None:
+        _check_places(explainer, places, names, sequences)
     found: list[Mutations] = []
     records = []
     for number, (name, sequence) in enumerate(zip(names, sequences, strict=True), 1):
@@ -69,7 +71,7 @@ def run(request: MutationsRequest) -> None:
             _check_whole(name, found[-1])
         place = folder / (f"{number:03d}-{slug(name)}" if len(names) > 1 else slug(name))
         with writing(place):
-            written = dict(_written(found[-1], place, slug(name), request))
+            written = dict(_written(found[-1], place, chromosome(name), request))
         records.append({"input": name, **_record(found[-1]), "files": written})
         if not request.as_json:
             _print(name, found[-1], written)
@@ -110,6 +112,19 @@ def _check_lengths(explainer: FourierExplainer, sequences: Sequence[Any]) -> Non
     if len(lengths) > 1:
         got = f"--motifs with sequences of {min(lengths)} to {max(lengths)} letters"
         raise InputError(got, "sequences of one length", "cut the sequences to one length")
+
+
+def _check_places(
+    explainer: FourierExplainer, places: Sequence[int], names: Sequence[str], sequences: Sequence[Any]
+) -> None:
+    """Refuse places that one of the sequences has not or hides, before anything is mapped."""
+    letters_in = getattr(explainer.wrapper, "letters_in", None)
+    for name, sequence in zip(names, sequences, strict=True) if letters_in is not None else ():
+        letters = letters_in(sequence)
+        wrong = next((one for one in places if one >= len(letters) or len(letters[one]) != 1), None)
+        if wrong is not None:
+            got = f"--places {wrong + 1} with {brief(name)}, a sequence of {len(letters)}"
+            raise InputError(got, "places of letters in each sequence", "correct --places")
 
 
 def _check_whole(name: str, found: Mutations) -> None:

@@ -305,3 +305,12 @@ def test_names_of_files_are_examples_only_where_the_file_is(tmp_path, monkeypatc
 )
 def test_names_of_folders(text, name):
     assert slug(text) == name
+
+
+def test_a_track_has_the_first_word_of_a_header_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.fasta"
+    path.write_text(">chr1:100-200 forward\nACGT\n>sp|P1|right\tOS=x\nACGT\n>\nACGT\n")
+    names, _ = inputs.read([str(path)], False)
+    assert [inputs.chromosome(name) for name in names] == ["chr1:100-200", "sp|P1|right", "a"]
+    assert len(inputs.chromosome("ACGT" * 100)) == 40
+    assert inputs.chromosome("ATT CCG") == "ATT-CCG"

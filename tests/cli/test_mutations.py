@@ -55,12 +55,14 @@ def test_a_protein_is_mapped_at_the_places_that_are_named(run, protein_model):
 
 
 def test_records_of_a_file_are_mapped_with_arrays_for_motif_discovery(run, dna_model, tmp_path):
-    (tmp_path / "two.fasta").write_text(f">left\n{DNA}\n>right\n{DNA[::-1]}\n")
+    (tmp_path / "two.fasta").write_text(f">chr1:100-200 left\n{DNA}\n>sp|P1|right\tOS\n{DNA[::-1]}\n")
     words = ["--strand", "-", "--start", "100", "--motifs", "--target", "1", "--json"]
     done = run("mutations", dna_model, "two.fasta", "--output", "out", *words)
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert [one["letters"] for one in told["results"]] == [DNA, DNA[::-1]]
+    tracks = [Path(one["files"]["track"]).read_text().splitlines()[1:] for one in told["results"]]
+    assert [{line.split("\t")[0] for line in lines} for lines in tracks] == [{"chr1:100-200"}, {"sp|P1|right"}]
     assert [one["label"] for one in told["results"]] == ["promoter"] * 2
     explain = FourierExplainer.from_pretrained(str(dna_model))
     maps = [explain.mutations(sequence, 1) for sequence in (DNA, DNA[::-1])]
@@ -82,7 +84,8 @@ def test_mistakes_are_refused_before_anything_is_mapped(run, protein_model, text
         (["--places", "5-3"], "--places 5-3"),
         (["--motifs", "--places", "2"], "--motifs with --places"),
         (["--motifs"], f"sequences of {len(PROTEIN) - 1} to {len(PROTEIN)} letters"),
-        (["--places", "70"], "place 69"),
+        (["--places", "70"], "--places 70"),
+        (["--places", f"1,{len(PROTEIN)}"], f"a sequence of {len(PROTEIN) - 1}"),
         (["--strand", "x"], "--strand x"),
     ):
         done = run(*base, *words)

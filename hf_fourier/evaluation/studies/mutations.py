@@ -232,9 +232,9 @@ def _chosen(letters: Sequence[str], places: Sequence[int] | None) -> list[int]:
     Raises:
         InputError: If a place is none of the sequence's, or holds a mask.
     """
-    letter_places = [place for place, letter in enumerate(letters) if len(letter) == 1]
+    letter_places = {place: None for place, letter in enumerate(letters) if len(letter) == 1}
     if places is None:
-        return letter_places
+        return list(letter_places)
     wrong = [place for place in places if place not in letter_places]
     if wrong:
         got = f"place {wrong[0]!r} of a sequence of {len(letters)}"

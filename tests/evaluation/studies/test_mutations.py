@@ -15,7 +15,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.evaluation.studies.mutations import Mutations, write_motif_arrays
+from hf_fourier.evaluation.studies.mutations import Mutations, _chosen, write_motif_arrays
 from hf_fourier.models.side_inputs import log_odds
 from tests.models import test_dna
 from tests.models.test_dna import SEQUENCE
@@ -175,6 +175,20 @@ def test_the_figure_draws_letters_as_high_as_their_numbers(tmp_path: Path) -> No
     np.testing.assert_array_equal(below.images[0].get_array(), mapped().effects.T)
     part = linear().mutations("ACGTT", "promoter", places=[2, 3]).plot()
     assert part.axes[0].get_xlim() == (2.5, 4.5)
+
+
+def test_places_are_looked_up_not_searched_for() -> None:
+    compared: list[int] = []
+
+    class Place(int):
+        __hash__ = int.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(1)
+            return int(self) == other
+
+    assert _chosen("A" * 500, [Place(one) for one in range(500)]) == list(range(500))
+    assert len(compared) < 5 * 500
 
 
 def test_what_cannot_be_substituted_is_said() -> None:
