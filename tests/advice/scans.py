@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.dicom import read_dicom
 from hf_fourier.results.nifti_file import Grid, write_map
 from tests.advice.case import Case
@@ -20,6 +21,12 @@ def _series(places: Any = (0, 1, 2), **tags: Any) -> Path:
     folder = Path(tempfile.mkdtemp())
     for number, place in enumerate(places):
         (folder / f"{number}.dcm").write_bytes(dicom(np.ones((3, 4), np.int16), (0, 0, place), **tags))
+    return folder
+
+
+def _broken() -> Path:
+    folder = _series()
+    (folder / "x.dcm").write_bytes(b"")
     return folder
 
 
@@ -61,6 +68,16 @@ CASES = [
         "say how the scan was resized: fit='stretch' (each axis by its factor) or fit='centre' (padded or cropped)",
         lambda: _map((6, 6, 6)),
         lambda: [_map((6, 6, 6), fit=fit) for fit in ("stretch", "centre")],
+    ),
+    Case(
+        "repair it, or pass a list of the files of one series",
+        lambda: read_dicom(_broken()),
+        lambda: read_dicom(sorted(_broken().iterdir())[:3]),
+    ),
+    Case(
+        "name one `.dcm` of each series",
+        lambda: source_of(_series()),
+        lambda: source_of(_series() / "0.dcm").read([0]),
     ),
     Case("use it for volumes", lambda: _map((3, 4)), lambda: _map()),
     Case("correct the path", lambda: _map(name="a.png"), lambda: _map(name="a.nii.gz")),

@@ -30,6 +30,7 @@ from hf_fourier.models.inputs.containers import (
 from hf_fourier.models.inputs.files import (
     ARRAYS,
     CELLS,
+    DICOM,
     EXTENSIONS,
     PICTURES,
     SERIES,
@@ -184,6 +185,9 @@ def _is_local(path: Path, text: str) -> bool:
 
 
 def _empty(path: Path) -> InputError:
+    if os.path.isdir(path) and any(one.suffix.lower() in DICOM for one in path.rglob("*")):
+        got = f"{path.name!r}, a folder of DICOM slices"
+        return InputError(got, "one example in each file", "name one `.dcm` of each series")
     kinds = ", ".join((*TABLES, *EXTENSIONS))
     return InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
 

@@ -50,7 +50,6 @@ def test_pixels_are_those_of_pydicom(tmp_path: Path) -> None:
     for path in folder.iterdir():
         known = pydicom.dcmread(path)
         own = reader._read(path)
-        assert own is not None
         np.testing.assert_array_equal(own.pixels.T, known.pixel_array)
     from pydicom.data import get_testdata_file
 
@@ -58,7 +57,7 @@ def test_pixels_are_those_of_pydicom(tmp_path: Path) -> None:
         path = get_testdata_file(name)
         known, own = pydicom.dcmread(path), reader._read(Path(path))
         rescaled = known.pixel_array * float(known.get("RescaleSlope", 1)) + float(known.get("RescaleIntercept", 0))
-        np.testing.assert_allclose(own.pixels.T, rescaled)  # type: ignore[union-attr]
+        np.testing.assert_allclose(own.pixels.T, rescaled)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -121,6 +120,8 @@ def test_signs_and_unused_bits(tmp_path: Path) -> None:
         ({"rows": 60_000}, "60000 × 4 pixels are claimed"),
         ({"along": [1, 0, 0, 1, 0, 0]}, "its place in space"),
         ({"slope": "1e39"}, "its place in space|cannot be read"),
+        ({"slope": 0}, "its rescale slope is 0"),
+        ({"origin": (-10, 20.1, 40)}, r"displaced \(slice \d by"),
     ],
 )
 def test_what_is_no_stack_is_refused(change: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -143,8 +144,12 @@ def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             limited.setattr(module, name, most)
             with pytest.raises(InputError, match=str(most)):
                 read_dicom(folder)
+    series(folder, 2, series="1.2.4")  # the limit is that of the chosen series
+    with monkeypatch.context() as limited:
+        limited.setattr(reader, "SIGNAL_ENTRIES", 60)
+        assert read_dicom(folder, series=1).values.shape == (4, 3, 5)
     with pytest.raises(InputError, match="without a slice"):
-        read_dicom([Path(__file__)])
+        read_dicom([])
     with pytest.raises(InputError, match="a folder of a DICOM series"):
         read_dicom(tmp_path / "nowhere")
 
@@ -152,3 +157,93 @@ def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_patients_are_not_read(tmp_path: Path) -> None:
     assert not {"PatientName", "PatientID", "PatientBirthDate", "InstitutionName"} & set(reader._TAGS)
     assert "1.2.3" not in repr(read_dicom(series(tmp_path / "ct")))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(500), b"\x08\0" * 300])
+def test_a_file_that_is_no_slice_is_refused_where_it_is_meant(content: bytes, tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct")
+    good = sorted(folder.iterdir())
+    (folder / "notes.bin").write_bytes(content)
+    assert read_dicom(folder).values.shape == (4, 3, 5)
+    for source in (folder / "notes.bin", [*good, folder / "notes.bin"]):
+        with pytest.raises(InputError, match=r"'notes\.bin', which cannot be read"):
+            read_dicom(source)
+    (folder / "notes.bin").unlink()
+    (folder / "x.dcm").write_bytes(content)
+    for source in (folder, folder / "x.dcm", good[0]):
+        with pytest.raises(InputError, match=r"'x\.dcm', which cannot be read"):
+            read_dicom(source)
+    for cut in (200, 300):  # within the series' name and behind it
+        whole = good[-1].read_bytes()
+        (folder / "x.dcm").unlink(missing_ok=True)
+        good[-1].write_bytes(whole[:cut])
+        with pytest.raises(InputError, match=good[-1].name):
+            read_dicom(folder)
+    good[-1].write_bytes(b"")
+    with pytest.raises(InputError, match=f"{good[-1].name}.*it is empty"):
+        read_dicom(folder)
+
+
+@pytest.mark.parametrize("skipped", [128 + 4, 128 + 4 + 12])
+@pytest.mark.parametrize("ending", [".dcm", ""])
+def test_slices_without_a_preamble_are_read(skipped: int, ending: str, tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct")
+    expected = read_dicom(folder).values
+    for path in list(folder.iterdir()):
+        data = path.read_bytes()
+        meta = data.index(b"\x20\0\x0e\0")
+        bare = data[132:] if skipped == 132 else b"\x08\0\x60\0CS\x02\0CT" + data[meta:]
+        path.unlink()
+        path.with_suffix(ending).write_bytes(bare)
+    np.testing.assert_array_equal(read_dicom(folder).values, expected)
+
+
+@pytest.mark.parametrize(
+    "other", [{"colours": 3}, {"syntax": "1.2.840.10008.1.2.4.70"}, {"origin": ("x", 0, 0)}, {"number": "x"}]
+)
+def test_files_of_another_series_are_not_in_the_way(other: dict[str, Any], tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct")
+    alone = read_dicom(folder).values
+    options = {"series": "9.9", "number": 7, **other}
+    (folder / "scout.dcm").write_bytes(dicom(PIXELS[:, :, 0], options.pop("origin", (0, 0, 0)), **options))
+    at = 1 if options["number"] == 7 else 2  # one without a number comes first
+    np.testing.assert_array_equal(read_dicom(folder, series=at).values, alone)
+    np.testing.assert_array_equal(read_dicom(folder / "1-0.dcm").values, alone)
+    with pytest.raises(InputError):
+        read_dicom(folder / "scout.dcm")  # a single slice at best
+
+
+def test_a_series_is_one_whatever_number_its_files_state(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct")
+    data = dicom(PIXELS[:, :, 4], (-10, 20, 40), steps=[0.5, 0.8], number=5)
+    (folder / "1-3.dcm").write_bytes(data)
+    assert read_dicom(folder).values.shape == (4, 3, 5)
+
+
+def test_a_tilted_gantry_is_refused(tmp_path: Path) -> None:
+    for shift, refused in ((0.02, False), (0.3, True)):
+        folder = tmp_path / str(shift)
+        folder.mkdir()
+        for i in range(5):
+            (folder / f"{i}.dcm").write_bytes(dicom(PIXELS[:, :, i], (0, shift * i, 2 * i)))
+        if refused:
+            with pytest.raises(InputError, match=r"a tilted gantry: each slice lies 0.3 mm beside"):
+                read_dicom(folder)
+        else:
+            assert read_dicom(folder).grid.affine[1, 2] == pytest.approx(-shift)
+
+
+def test_a_table_of_values_is_refused_and_an_empty_slope_is_none(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", slope="", intercept="")
+    np.testing.assert_array_equal(read_dicom(folder).values, PIXELS.transpose(1, 0, 2)[::-1, ::-1])
+    slice_ = pydicom.dcmread(folder / "1-0.dcm")
+    slice_.ModalityLUTSequence = [pydicom.Dataset()]
+    slice_.save_as(folder / "1-0.dcm")
+    with pytest.raises(InputError, match=r"1-0\.dcm.*modality LUT"):
+        read_dicom(folder)
+
+
+@pytest.mark.parametrize("source", [["nowhere/nope.dcm"], [1, 2], 7, None, "nowhere/nope.dcm"])
+def test_paths_that_are_none_are_refused(source: Any) -> None:
+    with pytest.raises(InputError, match="correct the path"):
+        read_dicom(source)
