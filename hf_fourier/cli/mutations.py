@@ -119,7 +119,9 @@ def _check_places(
 ) -> None:
     """Refuse places that one of the sequences has not or hides, before anything is mapped."""
     letters_in = getattr(explainer.wrapper, "letters_in", None)
-    for name, sequence in zip(names, sequences, strict=True) if letters_in is not None else ():
+    if letters_in is None:
+        return  # no model of letters, which the map says
+    for name, sequence in zip(names, sequences, strict=True):
         letters = letters_in(sequence)
         wrong = next((one for one in places if one >= len(letters) or len(letters[one]) != 1), None)
         if wrong is not None:

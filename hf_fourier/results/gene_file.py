@@ -21,7 +21,7 @@ MATRICES, NUMBERS, TEXTS = (
 _PARTS = ("data", "indices", "indptr")
 PLAIN = {"by": str, "measure": str, "groupby": str, "provenance": dict, "signed": bool, "reads_first": bool}
 #: Plain values that files of earlier versions do not have.
-LATER = {"aliases": dict}
+LATER: dict[str, Any] = {"aliases": dict, "samples": [str]}
 
 
 def write(path: Path, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
@@ -78,10 +78,10 @@ def _fits(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """
     cells, genes = len(values["cells"]), len(values["genes"])
     check(list(values.get("aliases", {}).values()), [str], "aliases")
-    lengths = {"symbols": genes, "names": genes, "labels": cells, "groups": (0, cells)}
+    lengths = {"symbols": genes, "names": genes, "labels": cells, "groups": (0, cells), "samples": (0, cells)}
     for name, length in lengths.items():
-        if len(values[name]) not in (length if isinstance(length, tuple) else (length,)):
-            raise Malformed(f"{len(values[name])} {name} for {cells} cells and {genes} genes")
+        if len(values.get(name, ())) not in (length if isinstance(length, tuple) else (length,)):
+            raise Malformed(f"{len(values.get(name, ()))} {name} for {cells} cells and {genes} genes")
     if any(arrays[name].shape != (cells,) for name in NUMBERS):
         raise Malformed("not one confidence for each cell")
 

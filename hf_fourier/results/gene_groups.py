@@ -64,6 +64,7 @@ class GroupSums:
         seen: Cells of each group in which each gene was seen, shape `(groups, genes)`.
         totals: Sums of the scores, likewise.
         squares: Sums of their squares, likewise.
+        rest: Where rows are means of samples: of each group the sums over samples of the mean of its other groups.
     """
 
     groups: tuple[str, ...]
@@ -71,6 +72,7 @@ class GroupSums:
     seen: np.ndarray
     totals: np.ndarray
     squares: np.ndarray
+    rest: GroupSums | None = field(default=None, kw_only=True)
 
     @classmethod
     def empty(cls, groups: tuple[str, ...], genes: int) -> GroupSums:
@@ -81,6 +83,10 @@ class GroupSums:
     def sizes(self) -> dict[str, float]:
         """How many cells each group has."""
         return dict(zip(self.groups, self.cells.tolist(), strict=True))
+
+    def among(self, reference: str) -> tuple[str, ...]:
+        """The groups that can be tested; see `comparable`."""
+        return comparable(self.sizes, reference, None if self.rest is None else self.rest.sizes)
 
     def ordered(self) -> GroupSums:
         """The same with the groups by name."""
@@ -110,6 +116,31 @@ class GroupSums:
         self.cells[:] += np.bincount(codes, minlength=len(self.groups))
         for own, matrix in ((self.seen, pattern), (self.totals, values), (self.squares, values.multiply(values))):
             own[:] += (member @ matrix).toarray()
+
+
+def row_means(scores: sparse.csr_array, keys: Sequence[Any]) -> sparse.csr_array:
+    """The mean row of each key, in the order of their first rows; entries stay where any row has one, also of 0."""
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    codes = np.array([places[key] for key in keys], dtype=int)
+    entries = scores.tocoo()
+    parts = entries.data / np.bincount(codes, minlength=1)[codes[entries.row]]
+    return sparse.csr_array((parts, (codes[entries.row], entries.col)), (len(places), scores.shape[1]))
+
+
+def rest_by_sample(
+    names: tuple[str, ...], scores: sparse.csr_array, groups: Sequence[str], samples: Sequence[str]
+) -> GroupSums:
+    """What each group is compared with where rows are means of samples: one row for each sample, not for each group.
+
+    It is the mean of the sample's other groups, which count alike however many cells they have; samples without others
+    are left out.
+    """
+    rest = GroupSums.empty(names, scores.shape[1])
+    for name in names:
+        rows = [i for i, group in enumerate(groups) if group not in ("", name)]
+        means = row_means(scores[rows], [samples[i] for i in rows])
+        rest.add(means, [name] * means.shape[0])
+    return rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,17 +173,11 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
             raise InputError(f"group {name!r}", f"one of {', '.join(sums.groups)}", "correct `group`")
     own = sums.groups.index(group)
     others = [i for i, name in enumerate(sums.groups) if (i != own if reference == REST else name == reference)]
-    parts = []
-    for rows in ([own], others):
-        cells = float(sums.cells[rows].sum())
-        if cells < 2:
-            got = f"{cells:.0f} cells of {group if rows == [own] else reference!r}"
-            raise InputError(got, "at least two of each side", "leave the group out")
-        mean = sums.totals[rows].sum(0) / cells
-        spread = np.maximum(sums.squares[rows].sum(0) - cells * mean**2, 0) / (cells - 1)
-        spread[spread < 1e-12 * np.maximum(mean**2, 1e-300)] = 0  # what rounding leaves of equal numbers
-        parts.append((cells, sums.seen[rows].sum(0), mean, np.sqrt(spread)))
-    (n, seen, mean, deviation), (m, seen_there, mean_there, deviation_there) = parts
+    there = sums
+    if reference == REST and sums.rest is not None:
+        there, others = sums.rest, [own]
+    n, seen, mean, deviation = _side(sums, [own], group)
+    m, seen_there, mean_there, deviation_there = _side(there, others, repr(reference))
     with np.errstate(invalid="ignore", divide="ignore"):
         t, p = stats.ttest_ind_from_stats(mean, deviation, n, mean_there, deviation_there, m, equal_var=False)
     still = (deviation == 0) & (deviation_there == 0)
@@ -166,17 +191,38 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
     return GroupTest((seen, seen_there), (mean, mean_there), t, p, adjusted)
 
 
-def comparable(cells: Mapping[str, float], reference: str = REST) -> tuple[str, ...]:
+def _side(sums: GroupSums, rows: Sequence[int], name: str) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """One side of a test: how many cells, and by gene those that it was seen in, its mean and standard deviation.
+
+    Raises:
+        InputError: If it has fewer than two cells.
+    """
+    cells = float(sums.cells[rows].sum())
+    if cells < 2:
+        what = "cells" if sums.rest is None else "samples"
+        raise InputError(f"{cells:.0f} {what} of {name}", "at least two of each side", "leave the group out")
+    mean = sums.totals[rows].sum(0) / cells
+    spread = np.maximum(sums.squares[rows].sum(0) - cells * mean**2, 0) / (cells - 1)
+    spread[spread < 1e-12 * np.maximum(mean**2, 1e-300)] = 0  # what rounding leaves of equal numbers
+    return cells, sums.seen[rows].sum(0), mean, np.sqrt(spread)
+
+
+def comparable(
+    cells: Mapping[str, float], reference: str = REST, rest: Mapping[str, float] | None = None
+) -> tuple[str, ...]:
     """The groups that have two cells, and whose reference has.
 
     Args:
         cells: How many cells each group has.
         reference: A group, or "rest".
+        rest: How many samples the rest of each group has, where rows are means of samples.
 
     Raises:
         InputError: If there is none.
     """
     others = {name: sum(cells.values()) - own if reference == REST else 2 for name, own in cells.items()}
+    if reference == REST and rest is not None:
+        others = dict(rest)
     found = tuple(name for name, own in cells.items() if own >= 2 and name != reference and others[name] >= 2)
     if not found:
         sizes = ", ".join(f"{name} ({count:.0f})" for name, count in list(cells.items())[:5])
@@ -191,7 +237,7 @@ def compare(
 ) -> Table:
     """See `GeneScores.compare`."""
     columns: dict[str, list[Any]] = {}
-    tested = comparable(sums.sizes, reference) if group is None else (group,)
+    tested = sums.among(reference) if group is None else (group,)
     for name in tested:
         test = welch(sums, name, reference)
         order = np.argsort(-np.abs(test.t), kind="stable")
@@ -208,7 +254,10 @@ def compare(
             columns.setdefault(title, []).extend(values[order].tolist())
     left = [] if group is not None else [name for name in sums.groups if name not in (*tested, reference)]
     notes = (f"too few cells for a test: {', '.join(left)}",) if left else ()
-    return Table(columns, (f"against {reference}; Welch's t-test over cells, Benjamini–Hochberg by group", *notes))
+    over = "cells" if sums.rest is None else "samples"
+    if sums.rest is not None and reference == REST:
+        over += ", the other groups of each averaged first"
+    return Table(columns, (f"against {reference}; Welch's t-test over {over}, Benjamini–Hochberg by group", *notes))
 
 
 def label_notes(pairs: Mapping[tuple[str, str], int]) -> tuple[str, ...]:

@@ -16,7 +16,15 @@ from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.results import gene_file
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
-from hf_fourier.results.gene_groups import GroupSums, NoteCounts, compare, group_name, label_notes
+from hf_fourier.results.gene_groups import (
+    GroupSums,
+    NoteCounts,
+    compare,
+    group_name,
+    label_notes,
+    rest_by_sample,
+    row_means,
+)
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -47,6 +55,7 @@ class GeneScores:
         symbols: Their symbols.
         names: What the data call them (a retired id, a symbol).
         aliases: Which of the genes other names stand for: retired ids, former symbols.
+        samples: The sample that each row is a mean of, after `averaged`; or empty.
         cells: Names of the rows.
         labels: The explained label of each cell.
         confidences: The model's confidence in it; NaN where the head has none.
@@ -80,6 +89,7 @@ class GeneScores:
     curves: dict[str, list[Curve]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    samples: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -145,11 +155,13 @@ class GeneScores:
         """Whether genes have other scores in a group than in the reference: Welch's t-test, false discovery rate.
 
         Unseen genes count as 0. Cells are taken as independent; where several come from one donor, compare
-        `averaged(donors)`. Cells without a group are left out.
+        `averaged(donors)`: rows are then donors, and the rest of a group has one row for each donor too, the mean of
+        the donor's other groups, which count alike; donors without others are not in it. Donors are taken as
+        independent, also the two rows of a donor that is on both sides. Cells without a group are left out.
 
         Args:
             group: One group; None for all of them, below each other.
-            reference: Another group, or "rest" for all other cells.
+            reference: Another group, or "rest" for all other cells (after `averaged`, for those of each donor).
 
         Returns:
             A row for each group and gene, by the size of t: group, symbol, Ensembl id, cells in which it was seen in
@@ -187,14 +199,11 @@ class GeneScores:
         codes = np.array([places[key] for key in keys])
         counts = np.bincount(codes)
         member = sparse.csr_array((1 / counts[codes], (codes, rows)), (len(places), len(self)))
-        read = self.scores[rows].tocoo()
-        into, parts = codes[read.row], read.data / counts[codes[read.row]]
-        means = sparse.csr_array((parts, (into, read.col)), (len(places), len(self.genes)))  # a product drops zeros
         labels = [Counter(self.labels[i] for i in rows[codes == row]) for row in range(len(places))]
         unknown = len(self) - len(rows)
         left_out = [f"{unknown} of {len(self)} cells have no sample and are left out"] if unknown else []
         return replace(
-            self, scores=means, effects=None,
+            self, scores=row_means(self.scores[rows], keys), effects=None, samples=tuple(key[0] for key in places),
             cells=tuple(", ".join(filter(None, key)) for key in places),
             labels=tuple(one.most_common(1)[0][0] for one in labels), confidences=member @ self.confidences,
             model_share=member @ self.model_share, groups=tuple(key[1] for key in places) if self.groups else (),
@@ -211,7 +220,9 @@ class GeneScores:
             raise InputError("scores without groups", "a group for each cell", "pass groupby= to explainer.genes")
         sums = GroupSums.empty(tuple(sorted(set(self.groups) - {""})), len(self.genes))
         sums.add(self.scores, self.groups)
-        return sums
+        if not self.samples:
+            return sums
+        return replace(sums, rest=rest_by_sample(sums.groups, self.scores, self.groups, self.samples))
 
     def curve_table(self) -> Table:
         """What falls and what suffices: each ranking of genes beside the controls, means over cells.

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.gene_groups import REST, comparable, group_name, welch
+from hf_fourier.results.gene_groups import REST, group_name, welch
 from hf_fourier.results.gene_ids import gene_ids, id_forms
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def rank_genes_groups(
         places: Which genes of the scores these are.
     """
     sums = scores.sums()
-    groups = comparable(sums.sizes)
+    groups = sums.among(REST)
     fields: dict[str, list[np.ndarray]] = {}
     for group in groups:
         test = welch(sums, group)

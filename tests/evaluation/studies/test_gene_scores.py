@@ -354,6 +354,60 @@ def test_samples_are_averaged_before_they_are_compared() -> None:
         found.averaged("abc")
 
 
+def of_donors(scores: np.ndarray, donors: list[str], groups: list[str]) -> GeneScores:
+    """Scores of cells of the given donors and groups."""
+    many, names = len(scores), tuple(f"g{i}" for i in range(scores.shape[1]))
+    known = np.ones(many)
+    return GeneScores(
+        sparse.csr_array(scores), None, names, names, names, tuple(f"c{i}" for i in range(many)), ("l",) * many,
+        known, known, "x", "x", groups=tuple(groups),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_rest_has_one_row_for_each_donor(saved: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    donors = [*"aabbccccddddeee", "f"]
+    groups = [*"TTTTTTBNBNKKBNK", ""]
+    dense = random.normal(size=(len(donors), 3))
+    found = of_donors(dense, donors, groups).averaged(donors)
+    if saved:
+        found = GeneScores.load(found.save(tmp_path / "scores"))
+    means = {
+        key: dense[[i for i, own in enumerate(zip(donors, groups, strict=True)) if own == key]].mean(0)
+        for key in zip(donors, groups, strict=True)
+    }
+    mine = [means[one, "T"] for one in "abc"]
+    rest = [np.mean([means[key] for key in means if key[0] == one and key[1] not in ("", "T")], 0) for one in "cde"]
+    expected = stats.ttest_ind(mine, rest, equal_var=False)
+    table = found.compare("T")
+    for row in table.rows():
+        column = found.genes.index(row["symbol"])
+        assert (row["cells"], row["cells of reference"]) == (3, 3)
+        assert row["t"] == pytest.approx(expected.statistic[column])
+        assert row["p"] == pytest.approx(expected.pvalue[column])
+    assert "over samples, the other groups of each averaged first" in table.notes[0]
+    filled = found.to_anndata()
+    assert filled.uns["rank_genes_groups"]["pvals"]["T"].min() == pytest.approx(expected.pvalue.min())
+    assert "over samples, Benj" in found.compare("T", "B").notes[0]
+
+
+def test_effects_of_donors_alone_are_rarely_significant_against_the_rest() -> None:
+    random = np.random.default_rng(0)
+    donors = [f"d{i}" for i in range(12) for _ in range(1 if i < 6 else 4)]
+    groups = ["T"] * 6 + [*"BNKM"] * 6
+    effect = random.normal(size=(12, 1000))[[int(one[1:]) for one in donors]]
+    found = of_donors(effect + 0.5 * random.normal(size=effect.shape), donors, groups).averaged(donors)
+    assert np.mean(np.asarray(found.compare("T")["p"]) < 0.05) == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_group_whose_rest_is_of_one_donor_is_not_tested() -> None:
+    donors, groups = [*"abcc"], [*"TTBN"]
+    found = of_donors(np.arange(8.0).reshape(4, 2), donors, groups).averaged(donors)
+    with pytest.raises(InputError, match="of others"):
+        found.compare()
+
+
 def test_genes_that_were_read_with_score_0_stay_seen_in_their_samples() -> None:
     found = scored()
     zeros = replace(found, scores=sparse.csr_array((0 * found.scores.data, *_structure(found)), found.scores.shape))
