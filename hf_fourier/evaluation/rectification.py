@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hf_fourier.domains import Domain
-from hf_fourier.errors import InputError, SpecError
+from hf_fourier.errors import InputError, SpecError, is_list_like
 from hf_fourier.evaluation.metrics.statistics import group_names, summarise
 from hf_fourier.evaluation.wrong_labels import has_other_classes
 from hf_fourier.methods import METHODS, Method
@@ -302,8 +302,8 @@ def rectify(
             "a fraction above 0 and at least one",
             "correct `budget` or `random_orders`",
         )
-    if isinstance(true_labels, (str, int)) or len(true_labels) != len(examples):
-        got = "one true label" if isinstance(true_labels, (str, int)) else f"{len(true_labels)} true labels"
+    if not is_list_like(true_labels) or len(true_labels) != len(examples):
+        got = f"{len(true_labels)} true labels" if is_list_like(true_labels) else "one true label"
         raise InputError(f"{got} for {len(examples)} examples", "one for each", "correct `true_label`")
     head = explainer.wrapper.head()
     true = [int(label) for label in map(head.check, true_labels) if isinstance(label, int)]

@@ -65,5 +65,6 @@ def test_a_report_of_one_number_is_refused(nothing):
 @pytest.mark.parametrize("label", [torch.float32, 0.5, object(), {1}, None])
 def test_a_true_label_that_is_none_is_refused(label):
     explainer = KINDS["text-classification"].make()
-    with pytest.raises(FourierError):
-        explainer.rectify("a", label)
+    for examples in ("a", ["a", "b"]):
+        with pytest.raises(FourierError):
+            explainer.rectify(examples, label)
