@@ -54,8 +54,8 @@ def test_pixels_are_those_of_pydicom(tmp_path: Path) -> None:
     from pydicom.data import get_testdata_file
 
     for name in ("CT_small.dcm", "MR_small.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm"):
-        path = get_testdata_file(name)
-        known, own = pydicom.dcmread(path), reader._read(Path(path))
+        file = Path(str(get_testdata_file(name)))
+        known, own = pydicom.dcmread(file), reader._read(file)
         rescaled = known.pixel_array * float(known.get("RescaleSlope", 1)) + float(known.get("RescaleIntercept", 0))
         np.testing.assert_allclose(own.pixels.T, rescaled)
 
@@ -211,6 +211,29 @@ def test_files_of_another_series_are_not_in_the_way(other: dict[str, Any], tmp_p
     np.testing.assert_array_equal(read_dicom(folder / "1-0.dcm").values, alone)
     with pytest.raises(InputError):
         read_dicom(folder / "scout.dcm")  # a single slice at best
+
+
+def test_files_without_a_picture_are_skipped_in_other_series_only(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct")
+    expected = read_dicom(folder).values
+    other = pydicom.dcmread(folder / "1-0.dcm")
+    for tag in ("Rows", "Columns", "PixelData"):
+        delattr(other, tag)
+    other.save_as(folder / "DICOMDIR")
+    with pytest.raises(InputError, match=r"'DICOMDIR', which cannot be read .it holds no picture"):
+        read_dicom(folder)
+    other.SeriesInstanceUID = "9.9"  # as a report has one of its own
+    other.save_as(folder / "DICOMDIR")
+    np.testing.assert_array_equal(read_dicom(folder).values, expected)
+    del other.SeriesInstanceUID
+    other.save_as(folder / "DICOMDIR")
+    with pytest.raises(InputError, match=r"'DICOMDIR', which cannot be read .it names no series"):
+        read_dicom(folder)
+    other.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    other.save_as(folder / "DICOMDIR")
+    np.testing.assert_array_equal(read_dicom(folder).values, expected)
+    with pytest.raises(InputError, match="'DICOMDIR', which cannot be read"):
+        read_dicom(folder / "DICOMDIR")
 
 
 def test_a_series_is_one_whatever_number_its_files_state(tmp_path: Path) -> None:
