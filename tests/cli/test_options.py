@@ -172,11 +172,31 @@ def of_genes() -> list[Case]:
     ]
 
 
+MUTATIONS = "mutations MODEL good --output out"
+
+
+def of_mutations() -> list[Case]:
+    """What `mutations` is told; what it does with the track and the arrays, test_mutations.py sees in its files."""
+    mapped, asked = f"{EXPLAINER}.mutations", "hf_fourier.cli.mutation_options:MutationsRequest.__init__"
+    return [
+        *loading(MUTATIONS),
+        Case(MUTATIONS, "SEQUENCE...", (), mapped, "sequence", "good"),
+        Case(MUTATIONS, "--target", "good", mapped, "target", "good"),
+        Case(MUTATIONS, "--places", "2-3", mapped, "places", [1, 2]),
+        Case(MUTATIONS, "--batch-size", "3", mapped, "batch_size", 3),
+        Case("mutations MODEL good", "--output", "there", asked, "output", Path("there")),
+        Case(MUTATIONS, "--start", "7", asked, "start", 7),
+        Case(MUTATIONS, "--strand", "-", asked, "strand", "-"),
+        Case(MUTATIONS, "--motifs", None, asked, "motifs", True),
+    ]
+
+
 EXPLAIN, RECORDING = "explain MODEL good", f"{EXPLAINER}.explain_recording"
 PUSH, REPORTING = "push REPORT ada/cups", "report SAVED --output made"
 CASES = [
     *of_bands(),
     *of_genes(),
+    *of_mutations(),
     *loading(EXPLAIN),
     Case(EXPLAIN, "INPUT...", (), f"{EXPLAINER}.explain", "example", ["good"]),
     *(
@@ -267,7 +287,7 @@ CASES = [
 #: Commands in a form that is quickly done, and what they do before that.
 WHOLE = {
     "bands": (BANDS, LOAD), "spectrum": ("spectrum MODEL texts.txt --output out", LOAD),
-    "genes": (GENES, LOAD),
+    "genes": (GENES, LOAD), "mutations": (MUTATIONS, LOAD),
     "explain": (EXPLAIN, LOAD), "explain-dataset": ("explain-dataset MODEL texts.txt --output out --plan", LOAD),
     "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity-check": ("sanity-check MODEL good", LOAD),
     "models": ("models bert", "hf_fourier.models.supported:known"),
@@ -400,7 +420,7 @@ def test_an_option_arrives(typed, monkeypatch, case):
     assert found == expected or (isinstance(expected, Path) and Path(found) == expected)
 
 
-@pytest.mark.parametrize("command", sorted(set(WHOLE) - {"assets get", "genes"}))
+@pytest.mark.parametrize("command", sorted(set(WHOLE) - {"assets get", "genes", "mutations"}))
 def test_json_is_alone_on_standard_output(typed, command):
     done = typed(*WHOLE[command][0].split(), "--json")
     assert done.exit_code == (1 if command == "sanity-check" else 0), done.output
