@@ -157,7 +157,7 @@ def test_a_tokenizer_that_knows_more_tokens_than_the_model_is_said() -> None:
     assert explain.explain(TEXT).provenance["notes"] == []
     tokenizer.add_tokens([f"more{i}" for i in range(40)])
     (note,) = explain.explain(TEXT).provenance["notes"]
-    assert f"knows {len(tokenizer)} tokens and the model {tiny_models.VOCABULARY}" in note
+    assert f"has {len(tokenizer)} tokens and the model {tiny_models.VOCABULARY}" in note
 
 
 def test_quadrilaterals_are_read_as_the_boxes_around_them() -> None:

@@ -162,7 +162,7 @@ def test_what_cannot_be_heard(tmp_path):
 
 def test_the_figure_says_what_a_spectrograms_sound_is(artist):
     words = artist(spectrogram().plot(), "conclusion").get_text().replace("\n", " ")
-    assert "the clip filtered" in words
+    assert "the clip is filtered" in words
     assert "its phase stays" in words
     assert "reads as zero (-40 dB)" in words
     assert "filtered" not in artist(waveform().plot(), "conclusion").get_text()
