@@ -19,7 +19,7 @@ RELEASED = (
     "The released code walks down the cross-entropy of the true class, so that hardly a decision turns, applies the "
     "softmax three times, puts pixels back onto black channel by channel, and drops its last gradient. "
 )
-NO_TABLES = "The paper's tables were not to be had: only claims relative to others are known."
+NO_TABLES = "The paper's tables were not available: only claims relative to others are known."
 
 
 def areas(
@@ -62,7 +62,7 @@ def attexplore(ask: Ask) -> Found:
     "fampe",
     "FAMPE: α and the cutoff",
     ("FAMPE Table 1", "FAMPE Table 2", "FAMPE Figure 4", "FAMPE abstract: 13.02 %, 4.25 %, 12.04 %"),
-    "The paper's equations, tables and code were not to be had: the definition is this library's "
+    "The paper's equations, tables and code were not available: the definition is this library's "
     "([FAMPE](methods/fampe.md)). Its first version's 13 % is probably α chosen for each picture by the metric that is "
     "reported; what that choice alone gives, with a setting that changes nothing but the random numbers, stands "
     "beside.",
@@ -122,7 +122,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
     "transfer",
     "AttEXplore and FAMPE: do the attacks transfer?",
     ("FAMPE: transferable attacks",),
-    "Transfer rates of the paper were not to be had. Adversarial pictures are made against a small vision transformer "
+    "Transfer rates of the paper were not available. Adversarial pictures are made against a small vision transformer "
     "and shown to a small convolutional network of other weights; random signs of the same size are the control.",
     "",
 )

@@ -15,7 +15,7 @@ from recipes.paper.tabular import perceptron, tables, trained
 
 SHARES = (0.1, 0.3)
 OURS = (
-    "The paper's equations and tables were not to be had, and no code was found: the definition is this library's "
+    "The paper's equations and tables were not available, and no code was found: the definition is this library's "
     "([FreqX](methods/freqx.md)), and its data sets (Diabetes, Phishing, BankMarketing, SpamBase) are stood in for by "
     "e-mails as word frequencies, whose columns have no order: another order gives other frequencies. "
 )

@@ -18,9 +18,9 @@ HEAD = """# The papers' experiments
 
 Every table and figure that is known here of the papers on FFC (arXiv 2411.18343 and 2504.02016), FreqX (the first
 versions of 2411.18343), WAM (2410.01482), FAMPE (2510.03245) and AttEXplore (ICLR 2024), with what it is in this
-project: run anew, at smaller scale, in need of data, or not to be had. `python -m recipes.paper NAME` runs one, `python
--m recipes.paper page` makes this page from the kept results. Numbers at smaller scale are not comparable in size with
-the published ones; the order of methods is, and the distance to the controls."""
+project: run again, at smaller scale, in need of data, or not available. `python -m recipes.paper NAME` runs one,
+`python -m recipes.paper page` makes this page from the kept results. Numbers at smaller scale are not comparable in
+size with the published ones; the order of methods is, and the distance to the controls."""
 
 
 @cache

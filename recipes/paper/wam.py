@@ -62,7 +62,7 @@ def faithfulness(ask: Ask) -> Found:
     "WAM: the importance of scales",
     ("WAM scale importance",),
     "Published as bars without numbers, for ResNet-50 and three adversarially trained ones on ImageNet, none of which "
-    "can be had here. Two small networks of one kind stand in: one trained plainly, one on pictures that are moved "
+    "is available here. Two small networks of one kind stand in: one trained plainly, one on pictures that are moved "
     "against it by up to .1 of the range (one signed step). Sums are not normalised by band.",
     "",
 )
