@@ -18,6 +18,8 @@ _FIELDS = {
     "label": 16, "transducer": 80, "unit": 8, "low": 8, "high": 8, "digital_low": 8, "digital_high": 8,
     "filters": 80, "samples": 8, "reserved": 32,
 }  # fmt: skip
+#: Bytes that are read at once, but at least a record.
+AT_ONCE = 2**24
 #: Channels that hold marks and no signal.
 _MARKS = ("EDF Annotations", "BDF Annotations")
 #: Labels (in lower case) and the unit of channels that hold numbers of events, as of BioSemi's files.
@@ -119,7 +121,7 @@ def _scales(fields: dict[str, list[str]], name: str) -> tuple[np.ndarray, np.nda
 
 
 def read_samples(path: Path, header: EdfHeader, channels: Sequence[int]) -> np.ndarray:
-    """Channels of one rate in physical units, float32, shape `(channels, time)`; one record of bytes at a time.
+    """Channels of one rate in physical units, float32, shape `(channels, time)`; up to `AT_ONCE` bytes at a time.
 
     Raises:
         ValueError: They have more samples than `domains.limits.SIGNAL_ENTRIES`, or the file ends early.
@@ -131,25 +133,28 @@ def read_samples(path: Path, header: EdfHeader, channels: Sequence[int]) -> np.n
     starts = np.concatenate([[0], np.cumsum(header.samples)])
     values = np.empty((len(channels), header.records * each), np.float32)
     size = header.width * int(starts[-1])
+    block = max(1, AT_ONCE // size)
     with path.open("rb") as file:
         file.seek(FIXED + EACH * len(header.labels))
-        for record in range(header.records):
-            raw = file.read(size)
-            if len(raw) < size:
-                raise ValueError(f"{path.name} ends within record {record + 1} of {header.records}")
+        for first in range(0, header.records, block):
+            count = min(block, header.records - first)
+            raw = file.read(size * count)
+            if len(raw) < size * count:
+                raise ValueError(f"{path.name} ends within record {first + len(raw) // size + 1} of {header.records}")
+            records = np.frombuffer(raw, np.uint8).reshape(count, -1, header.width)
             for row, channel in enumerate(channels):
-                part = raw[header.width * starts[channel] : header.width * starts[channel + 1]]
-                physical = _digital(part, header.width) * header.gains[channel] + header.offsets[channel]
-                values[row, record * each : (record + 1) * each] = physical
+                digital = _digital(records[:, starts[channel] : starts[channel + 1]]).reshape(-1)
+                physical = digital * header.gains[channel] + header.offsets[channel]
+                values[row, first * each : (first + count) * each] = physical
     return values
 
 
-def _digital(raw: bytes, width: int) -> np.ndarray:
-    """Whole numbers of 16 or 24 bits, low byte first, as float64."""
-    if width == 2:
-        return np.frombuffer(raw, "<i2").astype(np.float64)
-    low = np.frombuffer(raw, np.uint8).reshape(-1, 3).astype(np.int32)
-    return ((low[:, 0] | low[:, 1] << 8 | low[:, 2] << 16) << 8 >> 8).astype(np.float64)
+def _digital(raw: np.ndarray) -> np.ndarray:
+    """Whole numbers of 16 or 24 bits, whose bytes are along the last axis, low byte first, as float64."""
+    if raw.shape[-1] == 2:
+        return np.ascontiguousarray(raw).view("<i2")[..., 0].astype(np.float64)
+    low = raw.astype(np.int32)
+    return ((low[..., 0] | low[..., 1] << 8 | low[..., 2] << 16) << 8 >> 8).astype(np.float64)
 
 
 def _text(raw: bytes) -> str:

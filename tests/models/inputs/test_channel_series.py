@@ -63,6 +63,15 @@ def test_edf_is_read_as_mne_reads_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.abs(found.values[2]).max(), 3276.8, rtol=0.02)
 
 
+def test_blocks_of_records_make_one_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "x.edf", records=5)
+    whole = read_edf(path).values
+    size = len(samples(records=1))
+    for bytes_at_once in (1, 2 * size, 4 * size):  # of one record, two and four
+        monkeypatch.setattr("hf_fourier.models.inputs.edf.AT_ONCE", bytes_at_once)
+        assert np.array_equal(read_edf(path).values, whole)
+
+
 def test_bdf_holds_24_bits(tmp_path: Path) -> None:
     data = edf([("Cz", "uV", 4)], 1, b"")
     steps = [0, 1, -1, -(2**23)]
