@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torchmetrics.functional.segmentation import dice_score
 from hf_fourier import attribute
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics import (
+    METRICS,
     confidence_gain,
     content,
     dice_retention,
@@ -31,7 +33,7 @@ from hf_fourier.evaluation.metrics import (
 from hf_fourier.evaluation.metrics.table import columns, common_kept, curves_of, kept_decisions, wrong_reached_at
 from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, Curve, CurvePoint, common_fractions
 from hf_fourier.scoring.heads.segmentation import dice
-from tests.evaluation.metrics.sample_results import curve, kept
+from tests.evaluation.metrics.sample_results import curve, drawn_table, kept
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_dig.json").read_text())
 
@@ -343,3 +345,28 @@ def test_localisation_by_hand() -> None:
     assert math.isnan(localisation.relevance_mass([-1, 0], [0]))
     with pytest.raises(InputError, match="0 to 1"):
         localisation.pointing_game([1, 2], [2])
+
+
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        (insertion_deletion.insertion, {"fractions": (0.2, 0.4)}),
+        (insertion_deletion.deletion, {"fractions": (0.2, 0.4)}),
+        (confidence_gain.average_drop, {"fraction": 0.2}),
+        (confidence_gain.average_gain, {"fraction": 0.2}),
+        (fidelity.faithfulness_of_spectra, {"fraction": 0.2}),
+        (dice_retention.dice_retention, {"paper": True}),
+    ],
+    ids=lambda given: getattr(given, "__name__", None),
+)
+def test_an_option_of_a_metric_of_curves_reaches_it(function: Callable, options: dict) -> None:
+    table, name = drawn_table(), function.__name__
+    found = METRICS[name].per_example(table, **options)[name]
+    assert found == [function(one, **options) for one in curves_of(table)]
+    assert found != METRICS[name].per_example(table)[name]
+
+
+def test_an_option_of_a_metric_of_columns_reaches_it() -> None:
+    table = {"noise_predicted": [[1.0, 2.0]], "noise_drops": [[1.0, 4.0]]}
+    assert METRICS["infidelity"].per_example(table, scaled=False) == {"infidelity": [2]}
+    assert METRICS["infidelity"].per_example(table)["infidelity"] != [2]
