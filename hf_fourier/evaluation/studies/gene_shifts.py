@@ -85,7 +85,8 @@ class GeneShifts:
                 with (those of the gene itself among them), where all genes were perturbed.
 
         Returns:
-            `Gene_name`, `Ensembl_ID` (of a combination joined by " + "), `Cosine_sim_mean`, `Cosine_sim_stdev` (over
+            `Gene` (the token in the model's vocabulary; of a combination all of them, "(12, 7)"), `Gene_name`,
+            `Ensembl_ID` (of a combination joined by " + "), `Cosine_sim_mean`, `Cosine_sim_stdev` (over
             cells), `N_Detections` (cells), and of classifiers `Score_change`, the mean change of the log-probability of
             each cell's own label. With states, sorted by the shift to the goal: `Shift_to_goal_end`,
             `Shift_to_alt_end_NAME`, `Goal_end_vs_random_pval`, `Goal_end_FDR`, of alternatives
@@ -99,13 +100,14 @@ class GeneShifts:
         if against not in (LIKE_RANK, ALL) or (against == ALL and self.settings["genes"] is not None):
             got = f"against {against!r}" + (" of named genes" if against == ALL else "")
             raise InputError(got, f"{LIKE_RANK!r}, or {ALL!r} where all genes were perturbed", "correct `against`")
-        columns: dict[str, list[Any]] = {"Gene_name": [], "Ensembl_ID": []}
+        columns: dict[str, list[Any]] = {"Gene": [], "Gene_name": [], "Ensembl_ID": []}
         values = {"Cosine{}": self.cosine} if not self.ends else {}  # the part of titles that says what was tested
         for i, end in enumerate(self.ends):
             values["Goal_end{}" if not i else f"Alt_end{{}}_{end}"] = self.shifts[:, i]
         p = {name: np.full(len(self.perturbed), np.nan) for name in values}
         ordered = {name: np.sort(all_values[self._perturbed_rows()]) for name, all_values in values.items()}
         for number, rows, tested, others in self._compared(against):
+            columns["Gene"].append(self._token(self.perturbed[number]))
             columns["Gene_name"].append(" + ".join(self.symbols[number]))
             columns["Ensembl_ID"].append(" + ".join(self.perturbed[number]))
             for i, end in enumerate(self.ends):
@@ -140,10 +142,11 @@ class GeneShifts:
             gene: A symbol or an Ensembl id among the perturbed ones, of a combination joined by " + "; None for all.
 
         Returns:
-            `Gene_name`, `Ensembl_ID` of what was perturbed, `Affected_gene_name`, `Affected_Ensembl_ID`, the mean and
-            standard deviation over cells of the cosine of that gene's embedding before and after (`Cosine_sim_mean`,
-            `Cosine_sim_stdev`), in how many cells (`N_Detections`), and the mean cosine when random genes of like rank
-            are perturbed instead (`Cosine_sim_random`, None where no control had it). Rows are sorted by the difference
+            `Perturbed` (its token), `Gene_name`, `Ensembl_ID` of what was perturbed, `Affected` (the token),
+            `Affected_gene_name`, `Affected_Ensembl_ID`, the mean and standard deviation over cells of the cosine of
+            that gene's embedding before and after (`Cosine_sim_mean`, `Cosine_sim_stdev`), in how many cells
+            (`N_Detections`), and the mean cosine when random genes of like rank are perturbed instead
+            (`Cosine_sim_random`, None where no control had it). Rows are sorted by the difference
             of the two means.
 
         Raises:
@@ -164,7 +167,9 @@ class GeneShifts:
                 mean = total / count
                 spread = (max(squares - count * mean**2, 0) / (count - 1)) ** 0.5 if count > 1 else None
                 rows.append({
+                    "Perturbed": self._token(self.perturbed[number]),
                     "Gene_name": " + ".join(self.symbols[number]), "Ensembl_ID": " + ".join(self.perturbed[number]),
+                    "Affected": self._token(self.genes[place][:1]),
                     "Affected_gene_name": self.genes[place][1], "Affected_Ensembl_ID": self.genes[place][0],
                     "Cosine_sim_mean": mean, "Cosine_sim_stdev": spread, "N_Detections": int(count),
                     "Cosine_sim_random": random[place, 1] / random[place, 0] if random[place, 0] else None,
@@ -187,6 +192,11 @@ class GeneShifts:
             note = f"unfinished, {len(pieces)} of {whole} pieces are done: call perturb_genes with the folder again"
             settings["notes"] = [*settings.get("notes", ()), note]
         return cls(**files.merged(settings, pieces))
+
+    def _token(self, genes: tuple[str, ...]) -> int | str:
+        """The token of a gene; of a combination the text of all of them, as a file of Geneformer's tools has it."""
+        tokens = tuple(self.settings["tokens"][gene] for gene in genes)
+        return tokens[0] if len(tokens) == 1 else str(tokens)
 
     def _perturbed_rows(self) -> np.ndarray:
         """The rows of the table: no controls, and under Geneformer's rule no gene that was first before it was moved.

@@ -81,7 +81,7 @@ def test_the_table_is_that_of_the_published_rule(by: str, monkeypatch: pytest.Mo
         patch.delattr(stats, "ranksums")  # which would rank all shifts anew for each gene
         table = found.table(against="all")
     assert list(table.columns) == [
-        "Gene_name", "Ensembl_ID", "Shift_to_goal_end", "Shift_to_alt_end_other", "Cosine_sim_mean",
+        "Gene", "Gene_name", "Ensembl_ID", "Shift_to_goal_end", "Shift_to_alt_end_other", "Cosine_sim_mean",
         "Cosine_sim_stdev", "N_Detections", "Goal_end_vs_random_pval", "Goal_end_FDR", "Alt_end_vs_random_pval_other",
         "Alt_end_FDR_other", "Sig",
     ]  # fmt: skip

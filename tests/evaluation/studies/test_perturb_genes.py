@@ -157,7 +157,9 @@ def test_the_shift_to_the_goal_is_that_of_mean_embeddings() -> None:
 
 def test_the_table_is_tested_and_sorted() -> None:
     found, table = towards(), towards().table()
-    assert list(table.columns)[:2] == ["Gene_name", "Ensembl_ID"]
+    assert list(table.columns)[:3] == ["Gene", "Gene_name", "Ensembl_ID"]
+    known = cells.explainer("fill-mask", "V2").processor.tokens
+    assert table["Gene"] == [known[gene] for gene in table["Ensembl_ID"]]
     assert {
         "Shift_to_goal_end", "Shift_to_alt_end_other", "Goal_end_vs_random_pval", "Alt_end_vs_random_pval_other",
         "Goal_end_FDR", "Alt_end_FDR_other", "N_Detections", "Sig",
@@ -201,6 +203,10 @@ def test_named_genes_and_combinations_have_controls_of_like_rank() -> None:
     own = found.table()
     assert set(own["Gene_name"]) == {symbols[0], " + ".join(symbols)}
     assert own["N_Detections"] == [5, 5]
+    one, other = (explain.processor.tokens[gene] for gene in both)
+    assert dict(zip(own["Gene_name"], own["Gene"], strict=True)) == {
+        symbols[0]: one, " + ".join(symbols): f"({one}, {other})"
+    }  # fmt: skip
     for number, cell in enumerate(many):
         for control in (False, True):
             rows = np.flatnonzero((found.cell == number) & (found.control == control) & (found.perturbation == 0))
@@ -209,6 +215,11 @@ def test_named_genes_and_combinations_have_controls_of_like_rank() -> None:
             assert abs(found.rank[rows[0]] - rank) <= (4 if control else 0)
             assert (found.rank[rows[0]] == rank) != control
     table = found.downstream_table(symbols[0])
+    assert list(table.columns)[:6] == [
+        "Perturbed", "Gene_name", "Ensembl_ID", "Affected", "Affected_gene_name", "Affected_Ensembl_ID"
+    ]  # fmt: skip
+    assert set(table["Perturbed"]) == {one}
+    assert table["Affected"] == [explain.processor.tokens[gene] for gene in table["Affected_Ensembl_ID"]]
     # The mean over cells of the cosine of a gene's embedding, by the bare model.
     gaps = [a - b for a, b in zip(table["Cosine_sim_mean"], table["Cosine_sim_random"], strict=True) if b is not None]
     assert gaps == sorted(gaps)
