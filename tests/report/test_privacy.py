@@ -250,3 +250,45 @@ def test_only_labels_of_one_class_are_shared(target, others, shared):
     result = picture(6, 5, target=target)
     result.provenance.update({"task": "image-classification", **others})
     assert privacy.shareable(result) == shared
+
+
+@pytest.mark.parametrize(
+    ("title", "shared", "told"),
+    [
+        ("Report of 3 pictures", True, "Report of 3 pictures"),
+        ("see patients/wobbegong.png", True, "Frequency explanations of net"),
+        ("see patients/wobbegong.png", False, "see patients/wobbegong.png"),  # the inputs are in it anyway
+        ("Report of a/net", True, "Report of a/net"),
+    ],
+)
+def test_a_title_that_is_shared_is_words_and_numbers(title, shared, told):
+    model = "a/net" if "a/net" in title else "net"
+    assert privacy.title_of(title, model, shared) == told
+
+
+def test_provenance_is_fields_of_a_known_form():
+    result = picture(6, 5)
+    result.provenance = {
+        "model": "net", "seed": 3, "seconds": 0.5, "batch": "wobbegong", "revision": None, "task": None,
+        "head": "Wobbegong Street", "device": "cuda:0", "passes": {"forward": 2, "of wobbegong": 3, "backward": "x"},
+        "wobbegong": 1, "range": "as it came", "notes": [],
+    }  # fmt: skip
+    told = privacy.provenance_of(result, shared=True)
+    assert told == {
+        "model": "net", "seed": 3, "seconds": 0.5, "revision": None, "task": None, "device": "cuda:0",
+        "passes": {"forward": 2}, "notes": [],
+    }  # fmt: skip
+
+
+def test_numbers_are_rounded_and_all_else_stays():
+    given = {"a": 1.23456, "b": [float("nan"), float("inf"), 2], "c": None, "d": True, "e": "text", "f": 123456}
+    assert privacy.rounded(given) == {"a": 1.235, "b": [None, None, 2], "c": None, "d": True, "e": "text", "f": 123456}
+    assert privacy.rounded(given)["d"] is True
+    assert privacy.rounded(np.array([0.123456]), 2) == [0.12]
+
+
+def test_names_of_two_letters_are_words_and_those_of_three_are_names(monkeypatch):
+    home = "/".join(("", "home", "xyz"))
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(getpass, "getuser", lambda: "of")
+    assert privacy.scrubbed("a sound of xyz") == "a sound of (user)"
