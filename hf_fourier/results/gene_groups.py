@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,8 @@ class GroupSums:
         totals: Sums of the scores, likewise.
         squares: Sums of their squares, likewise.
         rest: Where rows are means of samples: of each group the sums over samples of the mean of its other groups.
+        pairs: Where rows are means of samples: the rows of those that are on both sides of a test, by group and
+            reference.
     """
 
     groups: tuple[str, ...]
@@ -73,6 +75,7 @@ class GroupSums:
     totals: np.ndarray
     squares: np.ndarray
     rest: GroupSums | None = field(default=None, kw_only=True)
+    pairs: Callable[[str, str], tuple[np.ndarray, np.ndarray]] | None = field(default=None, kw_only=True)
 
     @classmethod
     def empty(cls, groups: tuple[str, ...], genes: int) -> GroupSums:
@@ -143,6 +146,35 @@ def rest_by_sample(
     return rest
 
 
+def paired_samples(
+    scores: sparse.csr_array, groups: Sequence[str], samples: Sequence[str], group: str, reference: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the samples that are on both sides of a test, in the group and in the reference, `(samples, genes)`.
+
+    Args:
+        scores: A row for each group of each sample.
+        groups: The group of each row, "" for none.
+        samples: The sample of each row.
+        group: One side.
+        reference: The other one: a group, or "rest" for the mean of the sample's other groups.
+    """
+    sides = [
+        {sample: i for i, (own, sample) in enumerate(zip(groups, samples, strict=True)) if own == name}
+        for name in (group, reference)
+    ]
+    others = scores
+    if reference == REST:
+        rows = [i for i, name in enumerate(groups) if name not in ("", group)]
+        keys = [samples[i] for i in rows]
+        others = row_means(scores[rows], keys)
+        sides[1] = {sample: i for i, sample in enumerate(dict.fromkeys(keys))}
+    both = [sample for sample in sides[0] if sample in sides[1]]
+    one, other = (
+        matrix[[side[sample] for sample in both]] for matrix, side in zip((scores, others), sides, strict=True)
+    )
+    return one.toarray(), other.toarray()
+
+
 @dataclass(frozen=True, eq=False)
 class GroupTest:
     """One group against its reference, an entry for each gene; see `GeneScores.compare`."""
@@ -152,6 +184,7 @@ class GroupTest:
     t: np.ndarray
     p: np.ndarray
     adjusted: np.ndarray
+    name: str = "Welch's t-test"
 
     @property
     def order(self) -> np.ndarray:
@@ -162,8 +195,9 @@ class GroupTest:
 def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
     """Welch's t-test of each gene's scores in a group against those in a reference.
 
-    Genes without a difference and without spread have t 0 and p 1; where there is no spread but a difference, t is
-    infinite and p 0.
+    Where samples are on both sides it is the test for partly paired samples of Derrick et al. (2017, their `T_new2`),
+    which is the paired t-test where all of them are. Genes without a difference and without spread have t 0 and p 1;
+    where there is no spread but a difference, t is infinite and p 0.
 
     Raises:
         InputError: If there is no such group, or one of the two has fewer than two cells.
@@ -178,17 +212,37 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
         there, others = sums.rest, [own]
     n, seen, mean, deviation = _side(sums, [own], group)
     m, seen_there, mean_there, deviation_there = _side(there, others, repr(reference))
+    parts = deviation**2 / n, deviation_there**2 / m
+    square = parts[0] + parts[1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        t, p = stats.ttest_ind_from_stats(mean, deviation, n, mean_there, deviation_there, m, equal_var=False)
-    still = (deviation == 0) & (deviation_there == 0)
+        freedom = square**2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (m - 1))
+        test = "Welch's t-test"
+        one, other = (np.empty((0, 0)), np.empty((0, 0))) if sums.pairs is None else sums.pairs(group, reference)
+        both = len(one)
+        if both > 1:  # of one pair no correlation is known
+            test = "paired t-test" if both == n == m else "t-test for partly paired samples (Derrick et al. 2017)"
+            correlation = _correlation(one, other)
+            less = square - 2 * correlation * deviation * deviation_there * both / (n * m)
+            square = np.where(less < 1e-12 * square, 0, less)  # what rounding leaves of equal differences
+            alone = n + m - 2 * both
+            freedom = both - 1 + (0 if not alone else (freedom - both + 1) * alone / (n + m))
+        t = (mean - mean_there) / np.sqrt(square)
+        p = 2 * stats.t.sf(np.abs(t), freedom)
     equal = np.isclose(mean, mean_there)
-    t = np.where(still, np.where(equal, 0.0, np.copysign(np.inf, mean - mean_there)), t)
-    p = np.where(still, np.where(equal, 1.0, 0.0), p)
+    t = np.where(square == 0, np.where(equal, 0.0, np.copysign(np.inf, mean - mean_there)), t)
+    p = np.where(square == 0, np.where(equal, 1.0, 0.0), p)
     known = seen + seen_there > 0
     adjusted = np.ones_like(p)
     if known.any():
         adjusted[known] = stats.false_discovery_control(p[known])
-    return GroupTest((seen, seen_there), (mean, mean_there), t, p, adjusted)
+    return GroupTest((seen, seen_there), (mean, mean_there), t, p, adjusted, test)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each column over rows, 0 where one has no spread."""
+    one, other = one - one.mean(0), other - other.mean(0)
+    sizes = np.sqrt((one**2).sum(0) * (other**2).sum(0))
+    return np.divide((one * other).sum(0), sizes, out=np.zeros_like(sizes), where=sizes > 0)
 
 
 def _side(sums: GroupSums, rows: Sequence[int], name: str) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
@@ -238,8 +292,10 @@ def compare(
     """See `GeneScores.compare`."""
     columns: dict[str, list[Any]] = {}
     tested = sums.among(reference) if group is None else (group,)
+    tests = dict[str, None]()
     for name in tested:
         test = welch(sums, name, reference)
+        tests[test.name] = None
         order = np.argsort(-np.abs(test.t), kind="stable")
         order = order[(test.seen[0] + test.seen[1])[order] > 0]
         numbers = {
@@ -257,7 +313,8 @@ def compare(
     over = "cells" if sums.rest is None else "samples"
     if sums.rest is not None and reference == REST:
         over += ", the other groups of each averaged first"
-    return Table(columns, (f"against {reference}; Welch's t-test over {over}, Benjamini–Hochberg by group", *notes))
+    first = f"against {reference}; {' or '.join(tests)} over {over}, Benjamini–Hochberg by group"
+    return Table(columns, (first, *notes))
 
 
 def label_notes(pairs: Mapping[tuple[str, str], int]) -> tuple[str, ...]:

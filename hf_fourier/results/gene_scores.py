@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,11 @@ from hf_fourier.results.gene_groups import (
     compare,
     group_name,
     label_notes,
+    paired_samples,
     rest_by_sample,
     row_means,
 )
+from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 #: The layer of an `AnnData`, and the beginning of its columns, by default.
 KEY = "gene_scores"
+#: What is noted where genes of a model are deleted that reads its answer at one of them.
+MOVED = "the model reads its answer at the first gene: where that is deleted, another one is read"
 #: What is kept of the provenance of the first cell.
 KEPT_PROVENANCE = ("model", "revision", "method", "domain", "seed", "versions")
 
@@ -142,7 +147,8 @@ class GeneScores:
             columns["checked"] = [int(checked[i]) for i in order]
             columns["sign disagrees"] = [float(differing[i] / checked[i]) if checked[i] else None for i in order]
         sense = "above 0 for the label, below 0 against it" if self.signed else "neither for nor against the label"
-        return Table(columns, (f"score: {self.measure}; {sense}", *self.provenance.get("notes", ())))
+        moved = (MOVED,) if self.reads_first and self.by == SEQUENTIAL else ()
+        return Table(columns, (f"score: {self.measure}; {sense}", *moved, *self.provenance.get("notes", ())))
 
     def disagreement(self) -> float:
         """The share of the checked genes whose score and whose deletion have opposite signs; NaN where none was."""
@@ -157,7 +163,8 @@ class GeneScores:
         Unseen genes count as 0. Cells are taken as independent; where several come from one donor, compare
         `averaged(donors)`: rows are then donors, and the rest of a group has one row for each donor too, the mean of
         the donor's other groups, which count alike; donors without others are not in it. Donors are taken as
-        independent, also the two rows of a donor that is on both sides. Cells without a group are left out.
+        independent. Where some are on both sides, the test is that for partly paired samples (Derrick et al. 2017):
+        the paired t-test where all are, Welch's where none is. Cells without a group are left out.
 
         Args:
             group: One group; None for all of them, below each other.
@@ -222,7 +229,8 @@ class GeneScores:
         sums.add(self.scores, self.groups)
         if not self.samples:
             return sums
-        return replace(sums, rest=rest_by_sample(sums.groups, self.scores, self.groups, self.samples))
+        pairs = partial(paired_samples, self.scores, self.groups, self.samples)
+        return replace(sums, rest=rest_by_sample(sums.groups, self.scores, self.groups, self.samples), pairs=pairs)
 
     def curve_table(self) -> Table:
         """What falls and what suffices: each ranking of genes beside the controls, means over cells.
@@ -248,8 +256,7 @@ class GeneScores:
                     row[f"confidence {title[5:]}"] = float(np.mean(numbers)) if numbers else None
                 for name, value in row.items():
                     rows.setdefault(name, []).append(value)
-        moved = "the model reads its answer at the first gene: where that is deleted, another one is read"
-        return Table(rows, (moved,) if self.reads_first else ())
+        return Table(rows, (MOVED,) if self.reads_first else ())
 
     def to_anndata(self, adata: AnnData | None = None, key: str = KEY, gene_ids: str | None = None) -> AnnData:
         """The scores in an `AnnData`: a sparse layer, a column of labels, and the test of the groups for scanpy.

@@ -31,6 +31,9 @@ MEASURE_TEXT = {
 }
 #: Methods whose scores are contributions, without a completeness error, where some are negative.
 SIGNED_MAPS = ("given", "captum:InputXGradient", "captum:GradientShap", "shap_gradients", "zennit")
+#: The method of results whose genes are scored as those above them are deleted, and what a score is.
+SEQUENTIAL = "sequential_contributions"
+SEQUENTIAL_MEASURE = "contribution in the cell without the genes that rank higher"
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
     "higher: more important, neither for nor against",
@@ -193,6 +196,7 @@ def relevance(
     axes = tuple(signal.axes[i].name for i in signal.ordered_axes)
     quantity = "" if attribution.contributions is None else attribution.contributions.quantity
     measure = MEASURE_TEXT[kind].format(method=name, quantity=quantity)
+    measure = SEQUENTIAL_MEASURE if kind == "scores" and name == SEQUENTIAL else measure
     return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, description, measure, signed)
 
 
@@ -219,10 +223,12 @@ def method_name(attribution: Explained) -> str:
 
 
 def contributes(attribution: Explained) -> bool:
-    """Whether the scores are contributions: they have a sum, above 0 is for the decision and below against it.
+    """Whether the scores are contributions: above 0 is for the decision and below against it.
 
     Only complete methods have a completeness error; of maps by `SIGNED_MAPS` those with negative numbers contribute.
     """
+    if method_name(attribution) == SEQUENTIAL:
+        return True
     if str(attribution.provenance.get("method", "")).startswith(SIGNED_MAPS):
         return bool((attribution.scores < 0).any())
     return attribution.completeness_error is not None

@@ -401,6 +401,60 @@ def test_effects_of_donors_alone_are_rarely_significant_against_the_rest() -> No
     assert np.mean(np.asarray(found.compare("T")["p"]) < 0.05) == pytest.approx(0.05, abs=0.02)
 
 
+@pytest.mark.parametrize("reference", ["rest", "B"])
+def test_donors_on_both_sides_are_tested_in_pairs(reference: str) -> None:
+    donors = [*"aabbccdd"]
+    dense = np.random.default_rng(0).normal(size=(8, 40)) + 5 * np.arange(4).repeat(2)[:, None]
+    found = of_donors(dense, donors, ["T", "B"] * 4).averaged(donors)
+    table = found.compare("T", reference)
+    expected = stats.ttest_rel(dense[::2], dense[1::2])
+    for row in table.rows():
+        column = found.genes.index(row["symbol"])
+        assert row["t"] == pytest.approx(expected.statistic[column])
+        assert row["p"] == pytest.approx(expected.pvalue[column])
+    assert "; paired t-test over samples" in table.notes[0]
+    if reference == "rest":
+        p = found.to_anndata().uns["rank_genes_groups"]["pvals"]["T"]
+        assert sorted(p) == pytest.approx(sorted(expected.pvalue))
+
+
+def test_some_donors_on_both_sides_are_tested_as_published() -> None:
+    donors, groups = [*"aabbccdefg"], [*"TBTBTBTTBB"]
+    dense = np.random.default_rng(0).normal(size=(10, 5)) + np.array([0, 0, 3, 3, 6, 6, 1, 2, 3, 4])[:, None]
+    table = of_donors(dense, donors, groups).averaged(donors).compare("T", "B")
+    for row in table.rows():
+        one, other = (dense[[i for i, g in enumerate(groups) if g == name], int(row["symbol"][1:])] for name in "TB")
+        v, w = one.var(ddof=1), other.var(ddof=1)
+        r = stats.pearsonr(one[:3], other[:3]).statistic
+        t = (one.mean() - other.mean()) / np.sqrt(v / 5 + w / 5 - 2 * r * np.sqrt(v * w) * 3 / 25)
+        welch_freedom = stats.ttest_ind(one, other, equal_var=False).df
+        freedom = 2 + (welch_freedom - 2) / (4 + 2 * 3) * 4  # Derrick et al. 2017: 3 pairs, 4 on one side alone
+        assert row["t"] == pytest.approx(t)
+        assert row["p"] == pytest.approx(2 * stats.t.sf(abs(t), freedom))
+    assert "partly paired samples (Derrick et al. 2017) over samples" in table.notes[0]
+
+
+def test_pairs_without_spread() -> None:
+    donors, groups = [*"aabbcc"], ["T", "B"] * 3
+    dense = np.array([[1, 2, 1], [1, 1, 2], [3, 4, 3], [3, 3, 3], [0.1, 1.1, 5], [0.1, 0.1, 5]], dtype=float)
+    table = of_donors(dense, donors, groups).averaged(donors).compare("T", "B")
+    rows = {row["symbol"]: row for row in table.rows()}
+    assert (rows["g0"]["t"], rows["g0"]["p"]) == (0, 1)  # equal in each donor
+    assert (rows["g1"]["t"], rows["g1"]["p"]) == (np.inf, 0)  # differ alike in each donor
+    assert 0 < rows["g2"]["p"] < 1
+
+
+@pytest.mark.parametrize("pairs", [3, 6, 12])
+def test_effects_of_donors_on_both_sides_are_rarely_significant(pairs: int) -> None:
+    random = np.random.default_rng(pairs)
+    both, alone = range(pairs), range(pairs, 12)
+    donors = [*(f"d{i}" for i in both for _ in "TB"), *(f"d{i}" for i in alone)]
+    groups = [*(name for _ in both for name in "TB"), *("TB"[i % 2] for i in alone)]
+    effect = random.normal(size=(12, 1000))[[int(one[1:]) for one in donors]]
+    found = of_donors(effect + 0.5 * random.normal(size=effect.shape), donors, groups).averaged(donors)
+    assert np.mean(np.asarray(found.compare("T", "B")["p"]) < 0.05) == pytest.approx(0.05, abs=0.02)
+
+
 def test_a_group_whose_rest_is_of_one_donor_is_not_tested() -> None:
     donors, groups = [*"abcc"], [*"TTBN"]
     found = of_donors(np.arange(8.0).reshape(4, 2), donors, groups).averaged(donors)
