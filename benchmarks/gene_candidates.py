@@ -5,7 +5,7 @@ genes deleted in the order of a ranking, the gaps closed. `falls` is the mean ov
 without the top genes (low is good), `suffices` that of the decisions kept on them alone, each with a 95 % bootstrap
 interval over cells; `gap` is `falls` minus that of contributions, paired cell by cell. Candidates:
 
-- contributions: the default of `explainer.genes`.
+- contributions: `explainer.genes(by="contributions")`.
 - gradient × (input − mask): their first-order part at the cell itself.
 - single deletion, place included: the fall of the log-odds as each gene is deleted alone, also where that moves the
   place that the classifier reads (`explainer.genes(by="deletion")` measures the first gene without that).
@@ -13,6 +13,8 @@ interval over cells; `gap` is `falls` minus that of contributions, paired cell b
 - gradient in turn: the top genes by gradient × (input − mask) are deleted, the gradient is taken again, and so on.
 - contributions in turn: the same with the mean gradient along two paths, from masks and from the average gene.
 - contributions and ranks: the sum of a gene's places in both rankings.
+- sequential contributions: `explainer.genes(by="sequential_contributions")`, contributions in turn whose rounds end
+  where no gene that is left speaks for the label, with the mean gene of the cell as the average gene.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from hf_fourier.evaluation.studies.gene_expression import differential_expressio
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import explained, scores_of
 from hf_fourier.results.curve import FractionGrid
+from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.typing import Tensor
 
 #: The candidate that was chosen on tuning cells.
@@ -131,6 +134,13 @@ def candidates(
     results = explained(explainer, cells, None, "contributions", 0, "auto")
     default = scores_of(explainer, results, "contributions", "auto")[0]
     yield "contributions", default, (time.process_time() - start) / len(cells)
+    start = time.process_time()
+    results = explained(explainer, cells, None, SEQUENTIAL, 0, "auto")
+    yield (
+        "sequential contributions",
+        scores_of(explainer, results, SEQUENTIAL, "auto")[0],
+        (time.process_time() - start) / len(cells),
+    )
     first = torch.from_numpy(np.stack(default)).float()
     ranks = torch.arange(own.ids.shape[1])
 

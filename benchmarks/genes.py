@@ -4,13 +4,14 @@ Both games are played on the same held-out cells of the `pbmc-geneformer` stand-
 `islets-geneformer` (no Geneformer: trained here, 128 genes a cell). *Frequencies*: the features of the embedded genes'
 Fourier transform, deleted by setting their power to zero, every gene staying where it is. *Genes*: tokens taken out of
 the cell, the gap closed. A gene's numbers are a ranking's back-projection: what its top 4 % of features say through
-that gene; beside it stand the gene's own gradient × input, what `explainer.genes` offers (contributions, integrated
-gradients, each gene deleted or masked alone), the ranks as the model reads them, and controls (differential expression
-is Welch's t of the cell's true type against all others; attention is the attention rollout of Abnar and Zuidema 2020,
-arXiv 2005.00928, from the position that the classifier reads). `--only genes` leaves out the game of frequencies, the
-rankings of genes that come from it, and the masking of each gene alone. `--folds N --folder DIR` asks the blood cells
-of N folds (genes alone), each of a model trained on all others (`benchmarks.folds`). The folder keeps these models
-and what was measured of each eight cells, and the same command goes on there.
+that gene; beside it stand the gene's own gradient × input, what `explainer.genes` offers (contributions, sequential
+contributions, integrated gradients, each gene deleted or masked alone), the ranks as the model reads them, and controls
+(differential expression is Welch's t of the cell's true type against all others; attention is the attention rollout of
+Abnar and Zuidema 2020, arXiv 2005.00928, from the position that the classifier reads). `--only genes` leaves out the
+game of frequencies, the rankings of genes that come from it, and the masking of each gene alone; with `--folder DIR`
+what was measured of each eight cells is kept there, and the same command goes on. `--folds N --folder DIR` asks the
+blood cells of N folds (genes alone), each of a model trained on all others (`benchmarks.folds`), which the folder keeps
+too.
 
 `keep` is the share of decisions that survive on the top share alone, `delete` the share that survive without it (low is
 good). `area` is the mean over r = .1, .2, …, .9 of the confidence kept when the lowest r is deleted minus that when the
@@ -18,7 +19,7 @@ highest r is, relative to the whole cell's: 0 for a random order. Brackets are 9
 in area are paired, cell by cell, to the controls, which ask no model: by size (`magnitude`; for genes the length of the
 embedding), by order (`low_frequency`; for genes the cell's own ranks), and `random`. A second table of genes has the
 means over the four shares of the decisions kept without the top (`falls`) and on it alone (`suffices`), and both minus
-those of the default, paired cell by cell.
+those of the default, paired cell by cell; `s a cell` is the processor time of a ranking.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ import hashlib
 import json
 import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -56,13 +59,15 @@ CONTROLS = {
     "genes": ("embedding's length (control)", "the cell's own ranks (control)", "random (control)"),
 }
 #: The default of `explainer.genes`.
-DEFAULT = "explainer.genes by contributions"
+DEFAULT = "explainer.genes by sequential_contributions"
 METHODS = ("ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random")
 TOP = 0.04
+#: What `explainer.genes` offers.
+OFFERED = ("contributions", "sequential_contributions", "integrated_gradients", "deletion")
 #: Cells that are explained together.
 AT_ONCE = 16
-#: The same in folds, where each piece is kept.
-IN_FOLDS = 8
+#: The same where each piece is kept.
+KEPT = 8
 #: Upper ends of bands along the ranking, as shares of half a cycle per gene.
 BANDS = (1 / 16, 1 / 4, 1 / 2, 1)
 
@@ -98,6 +103,7 @@ def orders(
     projected: bool,
     expression: Mapping[str, Mapping[str, float]],
     first: int,
+    seconds: dict[str, float] | None = None,
 ) -> dict[str, list[np.ndarray]]:
     """By ranking, one number for each gene of each cell.
 
@@ -107,6 +113,7 @@ def orders(
         projected: Whether back-projections of rankings of frequencies are among them.
         expression: The test statistic of each gene's expression, by type of cell.
         first: The place of the first of the cells in the data, which seeds the random ranking.
+        seconds: Filled with the processor time of what `explainer.genes` offers.
     """
     found: dict[str, list[np.ndarray]] = {}
     for method in ("ffc", "closed_loop", "gradient_input") if projected else ():
@@ -118,9 +125,12 @@ def orders(
             ]
     results = explainer.explain(cells, method="gradient_input", contributions=0)
     found["each gene's gradient × input"] = [a.input_relevance(1.0, kind="gradient").values for a in results]
-    for by in ("contributions", "integrated_gradients", "deletion", *(["mask"] if projected else [])):
+    for by in (*OFFERED, *(["mask"] if projected else [])):
+        start = time.process_time()
         results = explained(explainer, cells, None, by, 0, "auto")
         found[f"explainer.genes by {by}"] = scores_of(explainer, results, by, "auto")[0]
+        if seconds is not None:
+            seconds[f"explainer.genes by {by}"] = time.process_time() - start
     results = explainer.explain(cells, method="magnitude", contributions=0)
     found["differential expression (control)"] = [
         np.array([expression.get(cell["label"], {}).get(gene, 0.0) for gene in a.view.genes])
@@ -178,8 +188,15 @@ def row(game: str, name: str, played: dict[str, list[Curve]]) -> dict[str, Any]:
     return {"perturbed": game, "ranking": name, **kept, **gone, "area": described(areas), **gaps}
 
 
-def against_default(played: Mapping[str, Sequence[Curve]]) -> list[dict[str, Any]]:
-    """What falls and what suffices by each ranking, paired with the default: differences in the decisions kept."""
+def against_default(
+    played: Mapping[str, Sequence[Curve]], seconds: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """What falls and what suffices by each ranking, paired with the default: differences in the decisions kept.
+
+    Args:
+        played: The curves of each ranking.
+        seconds: The processor time of some rankings, over all cells.
+    """
     grids = {
         name: {
             mode: np.array([[c.at(mode, s).agreement for s in SHARES] for c in curves]) for mode in ("delete", "keep")
@@ -194,6 +211,7 @@ def against_default(played: Mapping[str, Sequence[Curve]]) -> list[dict[str, Any
             "minus default's": described(gone.mean(1).tolist()), "at 4 %": described(gone[:, 0].tolist()),
             "at 30 %": described(gone[:, -1].tolist()), "suffices": described(own["keep"].mean(1).tolist()),
             "minus default's kept": described(kept.mean(1).tolist()),
+            **({} if seconds is None else {"s a cell": round(seconds[name] / len(gone), 3) if name in seconds else ""}),
         })  # fmt: skip
     return rows
 
@@ -227,8 +245,68 @@ def play_genes(
     return played
 
 
-def play_folds(count: int, cells: int, folder: Path) -> tuple[dict[str, list[Curve]], int]:
-    """The curves of each ranking of genes over blood cells of several folds, and how many are classified correctly.
+@dataclass(eq=False)
+class Kept:
+    """The curves of each ranking of genes, of pieces of cells that are kept in a folder.
+
+    Attributes:
+        folder: The folder.
+        name: What the pieces are of.
+        played: The curves of each ranking.
+        seconds: The processor time of some rankings, over all cells.
+        right: How many cells are classified correctly.
+    """
+
+    folder: Path
+    name: str
+    played: dict[str, list[Curve]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    right: int = 0
+
+    def play(
+        self,
+        explainer: FourierExplainer,
+        cells: Sequence[Any],
+        expression: Mapping[str, Mapping[str, float]],
+        part: int,
+    ) -> None:
+        """Add some cells, of one model.
+
+        Args:
+            explainer: Of the model.
+            cells: Of the data.
+            expression: The test statistic of each gene's expression, by type of cell.
+            part: Which cells they are.
+        """
+        settings = hashlib.sha256(repr((GRID, KEPT, OFFERED, version("hf_fourier"))).encode()).hexdigest()[:8]
+        for start in range(0, len(cells), KEPT):
+            piece, path = cells[start : start + KEPT], self.folder / f"{settings}-{self.name}-{part}-{start:04}.json"
+            if not path.is_file():
+                spent: dict[str, float] = {}
+                clean = explainer.explain(piece, method="magnitude", contributions=0)
+                rankings = orders(explainer, piece, False, expression, 1000 * part + start, spent)
+                curves = {name: delete_genes(explainer, clean, GRID, orders=one) for name, one in rankings.items()}
+                right = sum(a.label == cell["label"] for a, cell in zip(clean, piece, strict=True))
+                played = {name: [curve.to_dict() for curve in several] for name, several in curves.items()}
+                write_whole(path, [json.dumps({"right": right, "seconds": spent, "played": played}).encode()])
+                print(f"{self.name}, {part}: {start + len(piece)} of {len(cells)}", file=sys.stderr, flush=True)
+            values = json.loads(path.read_text(encoding="utf-8"))
+            self.right += values["right"]
+            for name, one in values["seconds"].items():
+                self.seconds[name] = self.seconds.get(name, 0) + one
+            for name, several in values["played"].items():
+                self.played.setdefault(name, []).extend(map(Curve.from_dict, several))
+
+    def report(self) -> None:
+        """Print the tables."""
+        count = len(next(iter(self.played.values())))
+        print(f"{count} cells ({self.name}), {self.right} classified correctly.\n")
+        print(markdown([row("genes", name, self.played) for name in self.played]) + "\n")
+        print(markdown(against_default(self.played, self.seconds)) + "\n")
+
+
+def play_folds(count: int, cells: int, folder: Path) -> Kept:
+    """The curves of each ranking of genes over blood cells of several folds.
 
     Args:
         count: Of folds.
@@ -238,32 +316,15 @@ def play_folds(count: int, cells: int, folder: Path) -> tuple[dict[str, list[Cur
     held_out = [(fold, cell) for fold in range(count) for cell in folds.held_out(fold)]
     drawn = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))[:cells]
     chosen = [held_out[i] for i in sorted(drawn.tolist())]
-    settings = hashlib.sha256(repr((GRID, IN_FOLDS, version("hf_fourier"))).encode()).hexdigest()[:8]
-    played, right, expression = dict[str, list[Curve]](), 0, None
+    kept, expression = Kept(folder, f"{count} folds of blood, {cells}"), None
     for fold in range(count):
         explainer = folds.explainer(fold, folder)
         if expression is None:  # over all cells; the folds' vocabularies are one
             expression = differential_expression(
                 explainer.processor, [cell for _, cell in chosen], [cell["label"] for _, cell in chosen]
             )
-        own = [cell for number, cell in chosen if number == fold]
-        for start in range(0, len(own), IN_FOLDS):
-            piece, path = own[start : start + IN_FOLDS], folder / f"{settings}-{count}-{cells}-{fold}-{start:04}.json"
-            if not path.is_file():
-                clean = explainer.explain(piece, method="magnitude", contributions=0)
-                rankings = orders(explainer, piece, False, expression or {}, 1000 * fold + start)
-                curves = {name: delete_genes(explainer, clean, GRID, orders=one) for name, one in rankings.items()}
-                values: dict[str, Any] = {
-                    name: [curve.to_dict() for curve in several] for name, several in curves.items()
-                }
-                values["right"] = sum(a.label == cell["label"] for a, cell in zip(clean, piece, strict=True))
-                write_whole(path, [json.dumps(values).encode()])
-                print(f"fold {fold}: {start + len(piece)} of {len(own)} cells", file=sys.stderr, flush=True)
-            values = json.loads(path.read_text(encoding="utf-8"))
-            right += values.pop("right")
-            for name, several in values.items():
-                played.setdefault(name, []).extend(map(Curve.from_dict, several))
-    return played, right
+        kept.play(explainer, [cell for number, cell in chosen if number == fold], expression or {}, fold)
+    return kept
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -273,22 +334,25 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--only", choices=("genes",), help="leave out the game of frequencies")
     parser.add_argument("--cells", type=int, default=40)
     parser.add_argument("--folds", type=int, choices=range(1, 5), help="of blood cells")
-    parser.add_argument("--folder", type=Path, help="where models of folds are kept")
+    parser.add_argument("--folder", type=Path, help="where models of folds and pieces are kept")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    if given.folds:
-        if given.folder is None or given.data != "blood":
-            parser.error("--folds needs --folder, and the blood cells")
+    if given.folds and (given.folder is None or given.data != "blood"):
+        parser.error("--folds needs --folder, and the blood cells")
+    if given.folder is not None:
         given.folder.mkdir(parents=True, exist_ok=True)
-        played, right = play_folds(given.folds, given.cells, given.folder)
-        count = len(next(iter(played.values())))
-        print(f"{count} cells of {given.folds} folds, {right} classified correctly.\n")
-        print(markdown([row("genes", name, played) for name in played]) + "\n")
-        print(markdown(against_default(played)) + "\n")
+    if given.folds:
+        play_folds(given.folds, given.cells, given.folder).report()
         return
     real, whole = CELLS[given.data], given.only is None
     explainer, cells = real.explainer(), real.examples(given.cells)
+    if given.folder is not None and not whole:
+        expression = differential_expression(explainer.processor, cells, [cell["label"] for cell in cells])
+        kept = Kept(given.folder, f"{given.data}, {given.cells}")
+        kept.play(explainer, cells, expression or {}, 0)
+        kept.report()
+        return
     clean = explainer.explain(cells, method="ffc" if whole else "magnitude")
     right = sum(a.label == cell["label"] for a, cell in zip(clean, cells, strict=True))
     lengths = [len(a.names) for a in clean]

@@ -14,7 +14,8 @@ from typing import Any
 
 #: Pages in order: a title and the modules whose public names it lists.
 PAGES = {
-    "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.evaluation.evaluating", "hf_fourier.engine",
+    "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.evaluation.evaluating",
+                                "hf_fourier.evaluation.cells", "hf_fourier.engine",
                                 "hf_fourier.models.from_pretrained", "hf_fourier.models.perturbing",
                                 "hf_fourier.models.prediction",
                                 "hf_fourier.functional")),

@@ -22,8 +22,11 @@ class GenesRequest:
     ]
     output: Annotated[Path, typer.Option(help="Folder for the tables.")]
     by: Annotated[
-        str, typer.Option(help="The score: contributions, deletion, mask, or a method; see docs/genes.md.")
-    ] = "contributions"
+        str,
+        typer.Option(
+            help="The score: sequential_contributions, contributions, deletion, mask, or a method; see docs/genes.md."
+        ),
+    ] = "sequential_contributions"
     target: TargetText = None
     groupby: Annotated[str | None, typer.Option(help="Column of obs with groups to compare, or states.")] = None
     fraction: Annotated[

@@ -225,6 +225,9 @@ class RunRequest:
     method: Method = DEFAULT_METHOD
     domain: Domain = None
     contributions: Contributions = None
+    by: Annotated[
+        str | None, typer.Option(help="With --store genes: sequential_contributions.", show_default="contributions")
+    ] = None
     fraction: Annotated[
         str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04. By default none.")
     ] = None

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError, TargetError
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.geneformer_files import gene_tokenizer
 from hf_fourier.models.inputs.cells import is_cell_file, read_cells, table_cells
@@ -24,6 +25,9 @@ from hf_fourier.results.views import GeneView
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import Head
 from hf_fourier.typing import Tensor
+
+#: Heads whose target is the cell's; those of positions have no target left once a gene is gone.
+TASKS = ("text-classification", "feature-extraction")
 
 
 class GeneHead(TokenHead):
@@ -135,6 +139,21 @@ class SingleCellWrapper(TextWrapper):
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """The genes' symbols."""
         return [self.processor.name(token) for token in ids]
+
+
+def cells_may_lose_genes(wrapper: ModelWrapper) -> SingleCellWrapper:
+    """The wrapper of a model of cells whose target is the cell's, so that genes may be deleted.
+
+    Raises:
+        InputError: If it is no model of cells.
+        TargetError: If what is explained belongs to single genes.
+    """
+    if not isinstance(wrapper, SingleCellWrapper):
+        raise InputError(f"genes of {wrapper.task}", "a model of cells", "call explainer.perturb")
+    if wrapper.task not in TASKS:
+        expected = f"one of {', '.join(TASKS)}"
+        raise TargetError(f"genes deleted under {wrapper.task}, whose targets are genes", expected, "explain the cell")
+    return wrapper
 
 
 def _tokens(given: Any) -> list[int]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from hf_fourier.domains import Domain
-from hf_fourier.errors import CHECKS, InputError, whole_number
+from hf_fourier.errors import CHECKS, InputError, brief, whole_number
 from hf_fourier.methods import Method
 from hf_fourier.methods.contributions import checked_points
 from hf_fourier.results.curve import FractionGrid
+from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.runs.packing import STORES
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.replacements import checked_replacement
@@ -31,6 +32,7 @@ class RunKeywords(TypedDict, total=False):
     method: str | Method | None
     domain: str | Domain | None
     contributions: int | None
+    by: str | None
     fractions: Sequence[float] | FractionGrid | None
     replacement: str
     store: str
@@ -57,6 +59,8 @@ class RunOptions:
         domain: A domain other than the explainer's default.
         contributions: Points on the path from each reference for what speaks for or against the answer, 0 for none;
             None for the method's own choice.
+        by: With `store="genes"`: "sequential_contributions", as for `FourierExplainer.genes`; None for contributions,
+            or for the scores of a method that ranks places.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
             no curves.
         replacement: What replaces deleted features along the curves, as for `perturb`.
@@ -84,6 +88,7 @@ class RunOptions:
     method: str | Method | None = None
     domain: str | Domain | None = None
     contributions: int | None = None
+    by: str | None = None
     fractions: Sequence[float] | FractionGrid | None = None
     replacement: str = "zero"
     store: str = "auto"
@@ -112,12 +117,26 @@ class RunOptions:
         if self.target is not None and self.targets is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
         self._set("contributions", checked_points(self.contributions))
+        self._check_by()
         checked_replacement(self.replacement)
         _ = self.budget_bytes
 
     def _set(self, name: str, value: Any) -> None:
         """Put the plain form of an option in its place, before anybody has read it."""
         object.__setattr__(self, name, value)
+
+    def _check_by(self) -> None:
+        """Refuse a way of scoring genes that does not fit the other options."""
+        if self.by not in (None, SEQUENTIAL):
+            expected = f"{SEQUENTIAL}, or None for contributions or a method's scores"
+            raise InputError(f"by {brief(self.by)} for a run", expected, "correct `by`, or call `explainer.genes`")
+        if self.by is not None and self.store != "genes":
+            raise InputError(f"by {self.by!r} with store={self.store!r}", "store='genes'", "pass store='genes'")
+        others = [
+            name for name in ("method", "domain", "contributions", "fractions") if getattr(self, name) is not None
+        ]
+        if self.by is not None and others:
+            raise InputError(f"by {self.by!r} with `{others[0]}`", "one of the two", "leave one out")
 
     @property
     def grid(self) -> FractionGrid | None:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, NotFinite
+from hf_fourier.methods import METHODS
 from hf_fourier.methods.apply import MethodCall, explain_all
+from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.models.inputs.sources import SourceItem
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.side_inputs import SideInputCheck
+from hf_fourier.models.single_cell import cells_may_lose_genes
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import FractionGrid
 from hf_fourier.results.integrity import readable
@@ -54,6 +58,7 @@ class Worker:
         batch_size: Rows in a batch, at most; shrinks permanently where memory runs out.
         side_inputs: The checks of the model, whose notes every result gets.
         replacement: What replaces deleted features along the curves.
+        deletes: Whether genes are scored by sequential contributions.
     """
 
     explainer: Engine
@@ -63,10 +68,23 @@ class Worker:
     batch_size: BatchSize
     side_inputs: SideInputCheck = field(default_factory=SideInputCheck)
     replacement: str = "zero"
+    deletes: bool = False
     _planned_batch_size: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
         self._planned_batch_size = self.batch_size
+
+    @classmethod
+    def sequential(cls, explainer: Engine, target: Target, batch_size: BatchSize, seed: int) -> Worker:
+        """One that scores genes by sequential contributions.
+
+        Raises:
+            InputError: If it is no model of cells.
+            TargetError: If what is explained belongs to single genes.
+        """
+        cells_may_lose_genes(explainer.wrapper)
+        job = explainer.job(METHODS.parse("magnitude"), DOMAINS.parse(PLACES), seed, contributions=0)
+        return cls(explainer, job, target, None, batch_size, explainer.side_inputs, deletes=True)
 
     def keep(self, store: str) -> None:
         """Take over how much of each result is stored: what is not need not be fetched from the model's device."""
@@ -186,6 +204,9 @@ class Worker:
         results = explain_all(requests, self.job, wrapper, self.batch_size)
         self.side_inputs.add_notes(wrapper, requests, results)
         halvings = sum(int(result.provenance["halvings"]) for result in results)
+        if self.deletes:
+            results, more = sequential_contributions(results, wrapper.encode, wrapper, self.batch_size)
+            halvings += more
         if self.grid is not None:
             encoded = [request.example for request in requests]
             size, donors = self.batch_size, self.job.donors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import tempfile
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
@@ -19,7 +21,9 @@ from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.cell_tables import open_table
 from hf_fourier.models.inputs.cells import read_cells
 from hf_fourier.results.gene_scores import GeneScores
+from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.runs import Results
+from hf_fourier.runs.options import RunOptions
 from tests.advice.case import Case
 from tests.advice.letters import cells
 from tests.models import test_single_cell, tiny_geneformer, tiny_models
@@ -123,6 +127,25 @@ def _kept(store: str, **options: Any) -> Results:
     return cells().explain_dataset(MANY, _new() / "run", store=store, progress=False, **chosen)
 
 
+class _NoGradient(torch.autograd.Function):
+    """The number itself, with a gradient that is none."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return gradients[0] * float("nan")
+
+
+@cache
+def _without_gradient() -> FourierExplainer:
+    model = copy.deepcopy(cells().model)
+    model.classifier.register_forward_pre_hook(lambda module, args: (_NoGradient.apply(args[0]),))
+    return FourierExplainer(model, cells().processor)
+
+
 def _perturbed(genes: Any = (test_single_cell.GENES[0],), cell: Any = MANY[0], **options: Any) -> Any:
     given = None if genes is None else list(genes)
     return cells().perturb_genes([cell], given, **{"by": "overexpress", **options})
@@ -213,6 +236,17 @@ CASES = [
     Case("correct `states`", lambda: _states("c"), _states),
     Case("call perturb_genes with the same folder again, which makes it anew", _begun, lambda: _begun(again=True)),
     Case("choose another folder", lambda: _twice(0), lambda: _twice(0, "two")),
+    Case(
+        "correct `by`, or call `explainer.genes`",
+        lambda: RunOptions(by="deletion", store="genes"),
+        lambda: [RunOptions(by=SEQUENTIAL, store="genes"), score_genes(cells(), MANY[:1], by="deletion")],
+    ),
+    Case("pass store='genes'", lambda: RunOptions(by=SEQUENTIAL), lambda: RunOptions(by=SEQUENTIAL, store="genes")),
+    Case(
+        'pass by="deletion", which takes no gradient',
+        lambda: score_genes(_without_gradient(), MANY[:1], by=SEQUENTIAL),
+        lambda: score_genes(_without_gradient(), MANY[:1], by="deletion"),
+    ),
     Case(
         "read genes(), or run it with store='scores'",
         lambda: _kept("genes")[0],

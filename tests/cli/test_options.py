@@ -78,6 +78,9 @@ def running(call: str, plan: str) -> list[Case]:
         "--contributions": ("2", "contributions", 2), "--replacement": ("noise", "replacement", "noise"),
     }  # fmt: skip
     cases = [Case(base, option, typed, where, name, value) for option, (typed, name, value) in same.items()]
+    cases.append(
+        Case(f"{base} --store genes", "--by", "sequential_contributions", where, "by", "sequential_contributions")
+    )
     both = Case(f"{base} --column a", "--column", "b", where, "column", ["a", "b"])
     return [*cases, both, Case(base, "--streaming", None, where, "streaming", True),
             Case(base, "DATASET", (), where, "dataset", "data")]  # fmt: skip

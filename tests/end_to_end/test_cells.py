@@ -131,8 +131,11 @@ def test_from_a_table_of_cells_to_tested_genes(asset: Asset, case: Case) -> None
     scores = case.explain.genes(table, groupby="label", check=2, fractions=(0.1,))
     assert len(scores) == 48
     curves = {row["ranking"]: row for row in scores.curve_table().rows()}
-    assert curves["contributions"]["kept without"] < curves["random (control)"]["kept without"] - 0.2
-    assert curves["contributions"]["kept without"] < curves["the cell's own ranks (control)"]["kept without"] - 0.1
+    assert curves["sequential_contributions"]["kept without"] < curves["random (control)"]["kept without"] - 0.2
+    assert (
+        curves["sequential_contributions"]["kept without"]
+        < curves["the cell's own ranks (control)"]["kept without"] - 0.1
+    )
     filled = scores.to_anndata(table)
     groups = set(scores.compare()["group"])
     frame = scanpy.get.rank_genes_groups_df(filled, group=None)

@@ -38,7 +38,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_the_scores_are_those_of_the_explainer(stored: Results) -> None:
     scores = stored.genes(GROUPS)
-    direct = cells.explainer("text-classification", "V2").genes(given(), groupby=GROUPS, check=0)
+    direct = cells.explainer("text-classification", "V2").genes(given(), by="contributions", groupby=GROUPS, check=0)
     assert (scores.cells, scores.labels, scores.groups) == (direct.cells, direct.labels, direct.groups)
     assert (scores.by, scores.measure, scores.signed, scores.reads_first) == (
         direct.by, direct.measure, direct.signed, direct.reads_first

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hf_fourier.errors import InputError, TargetError
+from hf_fourier.errors import InputError
 from hf_fourier.models.inspection import eval_mode
-from hf_fourier.models.single_cell import SingleCellWrapper
+from hf_fourier.models.single_cell import SingleCellWrapper, cells_may_lose_genes
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, PerturbationKey
 from hf_fourier.results.ordering import descending
@@ -28,9 +28,6 @@ from hf_fourier.torch_state import exact
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
-
-#: Heads whose target is the cell's; those of positions have no target left once a gene is gone.
-TASKS = ("text-classification", "feature-extraction")
 
 
 @exact
@@ -92,12 +89,7 @@ def check_cells(explainer: Engine, attributions: Sequence[Attribution]) -> Singl
         InputError: If a result is none of a cell, or was saved without its example.
         TargetError: If what was explained belongs to single genes.
     """
-    wrapper = explainer.wrapper
-    if not isinstance(wrapper, SingleCellWrapper):
-        raise InputError(f"genes of {wrapper.task}", "a model of cells", "call explainer.perturb")
-    if wrapper.task not in TASKS:
-        expected = f"one of {', '.join(TASKS)}"
-        raise TargetError(f"genes deleted under {wrapper.task}, whose targets are genes", expected, "explain the cell")
+    wrapper = cells_may_lose_genes(explainer.wrapper)
     if any(result.signal is None or "content" not in result.inputs for result in attributions):
         raise InputError("a compact result", "one with its example", "save it without compact=True")
     return wrapper

@@ -14,12 +14,15 @@ from hf_fourier.evaluation.studies.gene_effects import gene_effects, reads_first
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, delete_genes
 from hf_fourier.methods.base import METHODS, asks_gradient
+from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import LazyCells, cells_and_column
+from hf_fourier.models.inspection import eval_mode
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.gene_groups import NoteCounts, group_name
 from hf_fourier.results.gene_scores import GeneScores, kept_provenance
+from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.results.views import GeneView
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
 AT_ONCE = 64
 #: How many genes of a cell are checked by deletion, where scores are no deletions themselves.
 CHECKED = 5
-#: How the embedded genes are explained where they are the features.
-POSITIONS = "identity:grain=position"
 EFFECTS = {
     "deletion": "the fall of the score when the gene is deleted, the gap closed",
     "mask": "the fall of the score when the gene is masked",
@@ -46,7 +47,7 @@ def score_genes(
     cells: Any,
     target: Target = None,
     *,
-    by: str = CONTRIBUTIONS,
+    by: str = SEQUENTIAL,
     groupby: Any = None,
     check: int = CHECKED,
     fractions: Sequence[float] | None = None,
@@ -55,7 +56,7 @@ def score_genes(
     progress: Callable[[int, int], None] | None = None,
 ) -> GeneScores:
     """See `FourierExplainer.genes`."""
-    if by not in EFFECTS and by != CONTRIBUTIONS:
+    if by not in EFFECTS and by not in (CONTRIBUTIONS, SEQUENTIAL):
         METHODS.parse(by)  # before anything heavy
     examples, groups, groupby = cells_and_groups(explainer, cells, groupby)
     if isinstance(examples, LazyCells) and len(set(examples.names)) < len(examples):
@@ -105,10 +106,16 @@ def explained(
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     if by in EFFECTS:
         options |= {"method": "magnitude", "contributions": 0}  # asks for the clean answer alone
+    elif by == SEQUENTIAL:
+        options |= {"method": "magnitude", "domain": PLACES, "contributions": 0}
     elif by != CONTRIBUTIONS:
-        options |= {"method": by, "domain": POSITIONS, "contributions": 0}
+        options |= {"method": by, "domain": PLACES, "contributions": 0}
     results: list[Attribution] = explainer.explain(list(cells), target, **options)
-    return results
+    if by != SEQUENTIAL:
+        return results
+    wrapper = check_cells(explainer, results)
+    with eval_mode(explainer.model):
+        return sequential_contributions(results, wrapper.encode, wrapper, batch_size)[0]
 
 
 def orders(

@@ -257,7 +257,7 @@ def test_a_column_of_other_groups_stays() -> None:
     explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
     found = score_genes(explain, table, groupby=["p", "q", "r"] * 3, check=0)
     assert repr(found).endswith(", 3 groups)")
-    assert repr(replace(found, groups=())).endswith("by contributions)")
+    assert repr(replace(found, groups=())).endswith("by sequential_contributions)")
     filled = found.to_anndata(table)
     assert filled.uns["rank_genes_groups"]["params"]["groupby"] == "gene_scores_group"
     assert list(filled.obs["gene_scores_group"]) == ["p", "q", "r"] * 3
@@ -512,7 +512,7 @@ def test_an_anndata_goes_in_and_comes_back(form: str, tmp_path: Path) -> None:
     if form in ("backed", "path"):
         table.write_h5ad(tmp_path / "a.h5ad", compression="gzip")
         given = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r") if form == "backed" else tmp_path / "a.h5ad"
-    found = score_genes(explain, given, groupby="type", check=0)
+    found = score_genes(explain, given, by="contributions", groupby="type", check=0)
     assert found.groups == GROUPS
     assert found.groupby == "type"
     filled = found.to_anndata(table if form == "path" else given)
