@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from hf_fourier.errors import StorageError
 from hf_fourier.models.inputs.files import EXTENSIONS
-from hf_fourier.results.integrity import to_json
+from hf_fourier.results.integrity import file_digest, to_json
 
 #: Plain values of a list that are fed together, where there are more than so many: genes, tokens, samples.
 MANY = 8
@@ -24,7 +24,7 @@ _PLAIN = {str, int, float, bool, type(None)}
 DEPTH = 6
 #: Parameters of processors that do not change what they make of an example, or are set while they do.
 _NO_MATTER = ("name_or_path", "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file", "auto_map")
-Update = Callable[[bytes], object]
+Update = Callable[[bytes | memoryview], object]
 
 
 def feed(update: Update, value: Any, depth: int) -> None:
@@ -36,14 +36,17 @@ def feed(update: Update, value: Any, depth: int) -> None:
             data = value.encode("utf-8", "surrogatepass")
             update(f"str {len(data)}:".encode() + data)
         case bytes() | bytearray() | memoryview():
-            update(f"bytes {len(value)}:".encode())
-            update(bytes(value))
+            update(f"bytes {memoryview(value).nbytes}:".encode())
+            _feed_array(update, np.frombuffer(value, np.uint8))
         case torch.Tensor():
             tensor = value.detach().cpu()
             update(f"tensor {tensor.dtype}".encode())
             feed(update, tensor.contiguous().view(torch.uint8).numpy() if tensor.ndim else tensor.item(), depth)
-        case np.ndarray() if value.dtype != object:
-            update(f"array {value.dtype.str}{value.shape}:".encode() + np.ascontiguousarray(value).tobytes())
+        case np.ndarray() if not value.dtype.hasobject:
+            update(f"array {value.dtype.descr if value.dtype.fields else value.dtype.str}{value.shape}:".encode())
+            _feed_array(update, value)
+        case np.void() if value.dtype.hasobject:
+            feed(update, value.item(), depth)
         case np.generic():
             update(f"number {value.dtype.str}:".encode() + value.tobytes())
         case PathLike() | str():
@@ -55,8 +58,8 @@ def feed(update: Update, value: Any, depth: int) -> None:
                 if key not in _NO_MATTER:
                     feed(update, key, depth)
                     feed(update, inner, depth + 1)
-        case list() | tuple() if len(value) > MANY and set(map(type, value)) <= _PLAIN:
-            update(f"plain {len(value)}:".encode() + to_json(list(value)))
+        case list() | tuple() if len(value) > MANY and (kinds := set(map(type, value))) <= _PLAIN:
+            _feed_plain(update, value, kinds)
         case list() | tuple() | np.ndarray():
             update(f"list {len(value)}:".encode())
             for inner in value:
@@ -67,12 +70,34 @@ def feed(update: Update, value: Any, depth: int) -> None:
             _feed_object(update, value, depth)
 
 
+def _feed_array(update: Update, values: np.ndarray) -> None:
+    """The bytes of an array without objects, of any shape and order of memory; not copied where they lie in a row."""
+    if values.dtype.itemsize:  # texts and bytes of no length have none
+        update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+
+def _feed_plain(update: Update, values: Sequence[Any], kinds: set[type]) -> None:
+    """Many plain values at once: texts and numbers by their bytes, what is mixed as JSON."""
+    if kinds == {str} and (text := "\0".join(values)).count("\0") == len(values) - 1:
+        update(f"texts {len(values)}:".encode() + text.encode("utf-8", "surrogatepass"))
+        return
+    if kinds in ({int}, {float}):
+        try:
+            numbers = np.array(values, np.int64 if kinds == {int} else np.float64)
+        except OverflowError:  # an integer of more than 64 bits
+            pass
+        else:
+            update(f"numbers {numbers.dtype.str} {len(values)}:".encode())
+            _feed_array(update, numbers)
+            return
+    update(f"plain {len(values)}:".encode() + to_json(list(values)))
+
+
 def _feed_file(update: Update, path: Path) -> None:
     """What is in a file, which may lie elsewhere next time; its whole path, or the text, where there is none."""
     try:
-        with path.open("rb") as file:
-            update(b"file:" + hashlib.file_digest(file, "blake2b").digest())
-    except (OSError, ValueError):
+        update(f"file:{file_digest(path)}".encode())
+    except (OSError, ValueError, StorageError):
         update(f"no file {str(path)!r};".encode())
 
 

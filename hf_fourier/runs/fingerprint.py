@@ -5,8 +5,9 @@ A digest is the same in every process and on every device, and holds no path and
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
+
+import xxhash
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import ModelWrapper
@@ -87,7 +88,7 @@ def digest_of(value: Any) -> str:
 
 
 def _content_digest(value: Any) -> str:
-    result = hashlib.blake2b(digest_size=16)
+    result = xxhash.xxh3_128()
     feed(result.update, value, 0)
     return result.hexdigest()
 

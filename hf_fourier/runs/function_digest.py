@@ -93,7 +93,7 @@ class _Reader:
         Raises:
             Unreadable: If it cannot be read.
         """
-        if isinstance(value, _LEAVES) or (isinstance(value, np.ndarray) and value.dtype != object):
+        if isinstance(value, _LEAVES) or (isinstance(value, np.ndarray) and not value.dtype.hasobject):
             try:
                 feed(self.digest.update, value, 0)
             except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:

@@ -1,0 +1,81 @@
+"""Digests of examples: equal values have equal digests however they lie in memory, and no two different ones do."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hf_fourier.runs.fingerprint import digest_of
+
+MANY = 20
+OBJECTS = np.array([("a", 1)], dtype=[("name", object), ("n", int)])
+DIFFERENT = {
+    "texts": ["ab", "c"] * MANY,
+    "texts cut elsewhere": ["a", "bc"] * MANY,
+    "texts with a zero": ["ab\0c"] + ["ab", "c"] * (MANY - 1) + ["d"],
+    "texts with a zero elsewhere": ["ab", "c\0ab"] + ["c", "ab"] * (MANY - 2) + ["c", "d", "e"],
+    "texts joined by zeros": "\0".join(["ab", "c"] * MANY),
+    "half characters": ["\ud800", "c"] * MANY,
+    "their escapes": ["\\ud800", "c"] * MANY,
+    "integers": list(range(MANY)),
+    "numbers": [float(i) for i in range(MANY)],
+    "truths": [i > 0 for i in range(MANY)],
+    "integers and a truth": [True, *range(1, MANY)],
+    "large integers": [2**64 + i for i in range(MANY)],
+    "larger integers": [2**65 + i for i in range(MANY)],
+    "an array of integers": np.arange(MANY),
+    "in two rows": np.arange(MANY).reshape(2, -1),
+    "in two columns": np.arange(MANY).reshape(-1, 2),
+    "of 32 bits": np.arange(MANY, dtype=np.int32),
+    "of numbers": np.arange(MANY, dtype=np.float64),
+    "a tensor": torch.arange(MANY),
+    "bytes": bytes(range(MANY)),
+    "more bytes": bytes(range(MANY + 1)),
+    "dates": np.array(["2026-01-01", "2026-01-02"], "datetime64[D]"),
+    "no texts": np.array(["", ""]),
+    "no text": np.array([""]),
+    "fields": np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]),
+    "other fields": np.array([(1, 2.0)], dtype=[("a", int), ("c", float)]),
+}
+
+
+def test_no_two_values_share_a_digest() -> None:
+    digests = {name: digest_of(value) for name, value in DIFFERENT.items()}
+    assert [pair for pair in combinations(digests, 2) if digests[pair[0]] == digests[pair[1]]] == []
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_equal_values_have_equal_digests(name: str) -> None:
+    import copy
+
+    assert digest_of(copy.deepcopy(DIFFERENT[name])) == digest_of(DIFFERENT[name])
+
+
+def test_how_an_array_lies_in_memory_does_not_count() -> None:
+    rows = np.arange(24.0).reshape(4, 6)
+    wide = np.zeros((4, 12))
+    wide[:, ::2] = rows
+    locked = rows.copy()
+    locked.flags.writeable = False
+    for same in (np.asfortranarray(rows), wide[:, ::2], locked):
+        assert digest_of(same) == digest_of(rows)
+    assert digest_of(torch.arange(6.0).reshape(2, 3).T.contiguous()) == digest_of(torch.arange(6.0).reshape(2, 3).T)
+
+
+def test_arrays_that_hold_objects_are_read_by_value_and_not_by_address() -> None:
+    first, again = (np.array([("".join(["a", "b"]), 1)], dtype=OBJECTS.dtype) for _ in range(2))
+    assert first["name"][0] is not again["name"][0]
+    assert digest_of(first) == digest_of(again) != digest_of(OBJECTS)
+
+
+def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    for path, content in zip(paths, (b"same", b"same", b"other"), strict=True):
+        path.write_bytes(content)
+    first, second, other = map(digest_of, paths)
+    assert first == second != other
+    assert digest_of(tmp_path / "none.wav") != digest_of(tmp_path / "neither.wav")
