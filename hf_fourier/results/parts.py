@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ RESULT = {
 
 def all_finite(scores: Tensor) -> bool:
     """Whether all scores are finite; their sum mostly tells, at a twentieth of the time of looking at each."""
-    return bool(scores.sum().isfinite()) or bool(scores.isfinite().all())
+    return math.isfinite(scores.sum().item()) or bool(scores.isfinite().all())
 
 
 def fields_of(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ else, of the file's header and of itself. It also names the run. `hf_fourier.run
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +40,8 @@ UNKNOWN = "0" * 2 * DIGEST_BYTES
 _SHAREABLE = ("inputs.", "raw_input.")
 #: Bytes that are compared first.
 LOOK = 1024
+#: Bytes of small tensors that are copied with one call; they fit into a cache.
+JOIN = 2**18
 #: Parts of a record that many records share.
 REPEATED = ("domain", "signal", "provenance", "view", "genes")
 #: Provenance that differs from run to run, and is not stored.
@@ -206,13 +209,28 @@ class _Columns:
 def _joined(tensors: Sequence[Tensor]) -> tuple[Tensor, list[str]]:
     """Tensors of one type end to end, shape `(entries,)`, and the digest of each, taken while it is in the cache."""
     data = torch.empty(sum(tensor.numel() for tensor in tensors), dtype=tensors[0].dtype)
+    stored, size = data.view(torch.uint8).numpy(), data.element_size()
     digests, start = [], 0
-    for tensor in tensors:
-        part = data[start : start + tensor.numel()]
-        part.copy_(tensor.reshape(-1))
-        digests.append(digest(part.view(torch.uint8).numpy()))
-        start += tensor.numel()
+    for group in _in_groups(tensors, JOIN // size):
+        ends = list(accumulate((tensor.numel() for tensor in group), initial=start))
+        torch.cat([tensor.reshape(-1) for tensor in group], out=data[start : ends[-1]])
+        digests += [digest(stored[size * first : size * end]) for first, end in pairwise(ends)]
+        start = ends[-1]
     return data, digests
+
+
+def _in_groups(tensors: Sequence[Tensor], entries: int) -> Iterator[list[Tensor]]:
+    """Neighbours that have together about so many entries."""
+    group: list[Tensor] = []
+    held = 0
+    for tensor in tensors:
+        group.append(tensor)
+        held += tensor.numel()
+        if held >= entries:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
