@@ -83,7 +83,7 @@ class FourierExplainer(Evaluating):
                 - `streaming`: whether to stream a Hub id instead of downloading it.
                 - `method`, `domain`: if not the explainer's defaults.
                 - `contributions`: points on the paths for signed contributions to the answer, as for `explain`.
-                - `by`: "sequential_contributions", as for `genes`, with store="genes"; None for contributions.
+                - `gene_scores`: with store="genes", "sequential_contributions"; None for contributions (see `genes`).
                 - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
                 - `replacement`: what replaces deleted features in the curves, as for `perturb`.
                 - `store`: "everything", "scores", "genes" (of cells), "top", or "auto" (the first that fits).

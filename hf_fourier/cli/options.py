@@ -225,7 +225,7 @@ class RunRequest:
     method: Method = DEFAULT_METHOD
     domain: Domain = None
     contributions: Contributions = None
-    by: Annotated[
+    gene_scores: Annotated[
         str | None, typer.Option(help="With --store genes: sequential_contributions.", show_default="contributions")
     ] = None
     fraction: Annotated[

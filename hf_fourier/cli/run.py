@@ -46,7 +46,7 @@ def run(request: RunRequest) -> None:
         "split": request.split,
         "streaming": request.streaming,
         "contributions": request.contributions,
-        "by": request.by,
+        "gene_scores": request.gene_scores,
         "fractions": None if request.fraction is None else parse_fractions(request.fraction),
         "replacement": request.replacement,
         "store": request.store,
@@ -59,8 +59,8 @@ def run(request: RunRequest) -> None:
     if request.replacement == "example":
         do = "set `explainer.donors` in Python, and call `explain_dataset` there"
         raise InputError("--replacement example for a data set", "zero, noise, phase, band or reference", do)
-    if request.by is not None and (request.method != DEFAULT_METHOD or request.domain is not None):
-        raise InputError("--by with --method or --domain", "one of the two", "leave one out")
+    if request.gene_scores is not None and (request.method != DEFAULT_METHOD or request.domain is not None):
+        raise InputError("--gene-scores with --method or --domain", "one of the two", "leave one out")
     RunOptions(**options)  # what is mistyped fails before anything starts
     check_name(request.dataset)
     writable(request.output)

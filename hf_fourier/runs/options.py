@@ -32,7 +32,7 @@ class RunKeywords(TypedDict, total=False):
     method: str | Method | None
     domain: str | Domain | None
     contributions: int | None
-    by: str | None
+    gene_scores: str | None
     fractions: Sequence[float] | FractionGrid | None
     replacement: str
     store: str
@@ -59,8 +59,8 @@ class RunOptions:
         domain: A domain other than the explainer's default.
         contributions: Points on the path from each reference for what speaks for or against the answer, 0 for none;
             None for the method's own choice.
-        by: With `store="genes"`: "sequential_contributions", as for `FourierExplainer.genes`; None for contributions,
-            or for the scores of a method that ranks places.
+        gene_scores: With `store="genes"`: "sequential_contributions", as by that name in `FourierExplainer.genes`;
+            None for contributions, or for the scores of a method that ranks places.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
             no curves.
         replacement: What replaces deleted features along the curves, as for `perturb`.
@@ -88,7 +88,7 @@ class RunOptions:
     method: str | Method | None = None
     domain: str | Domain | None = None
     contributions: int | None = None
-    by: str | None = None
+    gene_scores: str | None = None
     fractions: Sequence[float] | FractionGrid | None = None
     replacement: str = "zero"
     store: str = "auto"
@@ -117,7 +117,7 @@ class RunOptions:
         if self.target is not None and self.targets is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
         self._set("contributions", checked_points(self.contributions))
-        self._check_by()
+        self._check_gene_scores()
         checked_replacement(self.replacement)
         _ = self.budget_bytes
 
@@ -125,18 +125,22 @@ class RunOptions:
         """Put the plain form of an option in its place, before anybody has read it."""
         object.__setattr__(self, name, value)
 
-    def _check_by(self) -> None:
+    def _check_gene_scores(self) -> None:
         """Refuse a way of scoring genes that does not fit the other options."""
-        if self.by not in (None, SEQUENTIAL):
+        if self.gene_scores not in (None, SEQUENTIAL):
             expected = f"{SEQUENTIAL}, or None for contributions or a method's scores"
-            raise InputError(f"by {brief(self.by)} for a run", expected, "correct `by`, or call `explainer.genes`")
-        if self.by is not None and self.store != "genes":
-            raise InputError(f"by {self.by!r} with store={self.store!r}", "store='genes'", "pass store='genes'")
+            raise InputError(
+                f"gene_scores {brief(self.gene_scores)}", expected, "correct `gene_scores`, or call `explainer.genes`"
+            )
+        if self.gene_scores is not None and self.store != "genes":
+            raise InputError(
+                f"gene_scores {self.gene_scores!r} with store={self.store!r}", "store='genes'", "pass store='genes'"
+            )
         others = [
             name for name in ("method", "domain", "contributions", "fractions") if getattr(self, name) is not None
         ]
-        if self.by is not None and others:
-            raise InputError(f"by {self.by!r} with `{others[0]}`", "one of the two", "leave one out")
+        if self.gene_scores is not None and others:
+            raise InputError(f"gene_scores {self.gene_scores!r} with `{others[0]}`", "one of the two", "leave one out")
 
     @property
     def grid(self) -> FractionGrid | None:

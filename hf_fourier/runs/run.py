@@ -124,7 +124,7 @@ def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
 def _worker(explainer: Engine, options: RunOptions, source: Source) -> Worker:
     examples = (item.example for item in islice(source.stream(0), LOOKED_AT) if item.error is None)
     explainer.wrapper.learn(examples)  # on which the default method may depend
-    if options.by is not None:
+    if options.gene_scores is not None:
         return Worker.sequential(explainer, options.target, options.batch_size, options.seed)
     method = METHODS.parse(options.method or explainer.method)
     domain = explainer.resolve_domain(method, options.domain)
@@ -279,7 +279,7 @@ class Run:
             "processor": processor_identity(wrapper, self.temporary),
             "signal": getattr(wrapper, "chosen_signal", None),
             "reading": wrapper.reading,
-            "method": options.by or METHODS.spec(job.method),
+            "method": options.gene_scores or METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
             **({"donors": donors_digest(job.donors)} if "example" in needed else {}),

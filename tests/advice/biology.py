@@ -237,11 +237,15 @@ CASES = [
     Case("call perturb_genes with the same folder again, which makes it anew", _begun, lambda: _begun(again=True)),
     Case("choose another folder", lambda: _twice(0), lambda: _twice(0, "two")),
     Case(
-        "correct `by`, or call `explainer.genes`",
-        lambda: RunOptions(by="deletion", store="genes"),
-        lambda: [RunOptions(by=SEQUENTIAL, store="genes"), score_genes(cells(), MANY[:1], by="deletion")],
+        "correct `gene_scores`, or call `explainer.genes`",
+        lambda: RunOptions(gene_scores="deletion", store="genes"),
+        lambda: [RunOptions(gene_scores=SEQUENTIAL, store="genes"), score_genes(cells(), MANY[:1], by="deletion")],
     ),
-    Case("pass store='genes'", lambda: RunOptions(by=SEQUENTIAL), lambda: RunOptions(by=SEQUENTIAL, store="genes")),
+    Case(
+        "pass store='genes'",
+        lambda: RunOptions(gene_scores=SEQUENTIAL),
+        lambda: RunOptions(gene_scores=SEQUENTIAL, store="genes"),
+    ),
     Case(
         'pass by="deletion", which takes no gradient',
         lambda: score_genes(_without_gradient(), MANY[:1], by=SEQUENTIAL),

@@ -79,7 +79,14 @@ def running(call: str, plan: str) -> list[Case]:
     }  # fmt: skip
     cases = [Case(base, option, typed, where, name, value) for option, (typed, name, value) in same.items()]
     cases.append(
-        Case(f"{base} --store genes", "--by", "sequential_contributions", where, "by", "sequential_contributions")
+        Case(
+            f"{base} --store genes",
+            "--gene-scores",
+            "sequential_contributions",
+            where,
+            "gene_scores",
+            "sequential_contributions",
+        )
     )
     both = Case(f"{base} --column a", "--column", "b", where, "column", ["a", "b"])
     return [*cases, both, Case(base, "--streaming", None, where, "streaming", True),

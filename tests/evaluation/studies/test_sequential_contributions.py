@@ -185,7 +185,7 @@ def test_scores_come_back_to_the_table(tmp_path: Path) -> None:
 
 def run(folder: Path, **options: Any) -> Results:
     explain = cells.explainer("text-classification", "V2")
-    chosen = {"store": "genes", "by": SEQUENTIAL, "chunk": 2, "progress": False, **options}
+    chosen = {"store": "genes", "gene_scores": SEQUENTIAL, "chunk": 2, "progress": False, **options}
     return explain.explain_dataset(MANY, folder, **chosen)
 
 
@@ -206,17 +206,17 @@ def test_a_run_stores_them_and_goes_on_to_the_same_bytes(tmp_path: Path) -> None
     run(tmp_path / "parts")
     assert {name: (tmp_path / "parts" / name).read_bytes() for name in files} == files
     with pytest.raises(InputError, match="method 'tracking'"):
-        run(tmp_path / "parts", by=None)
+        run(tmp_path / "parts", gene_scores=None)
 
 
 def test_what_a_run_refuses() -> None:
-    with pytest.raises(InputError, match="by 'deletion' for a run"):
-        RunOptions(by="deletion", store="genes")
+    with pytest.raises(InputError, match="gene_scores 'deletion'"):
+        RunOptions(gene_scores="deletion", store="genes")
     with pytest.raises(InputError, match="store='auto'"):
-        RunOptions(by=SEQUENTIAL)
+        RunOptions(gene_scores=SEQUENTIAL)
     for name, value in {"method": "ffc", "domain": "identity", "contributions": 4, "fractions": (0.1,)}.items():
         with pytest.raises(InputError, match=f"with `{name}`"):
-            RunOptions(by=SEQUENTIAL, store="genes", **{name: value})  # type: ignore[arg-type]
+            RunOptions(gene_scores=SEQUENTIAL, store="genes", **{name: value})  # type: ignore[arg-type]
 
 
 def test_models_of_single_genes_are_refused(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_models_of_single_genes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="whose targets are genes"):
         explain.genes(MANY[:1], by=SEQUENTIAL)
     with pytest.raises(TargetError, match="whose targets are genes"):
-        explain.explain_dataset(MANY[:1], tmp_path, store="genes", by=SEQUENTIAL, progress=False)
+        explain.explain_dataset(MANY[:1], tmp_path, store="genes", gene_scores=SEQUENTIAL, progress=False)
 
 
 def test_the_passes_are_counted() -> None:
