@@ -73,9 +73,13 @@ class Modes:
 _left: ContextVar[Modes | None] = ContextVar("modes that were left", default=None)
 
 
+#: How many function modes this thread is in, of which a default device is one; torch's quick answer where it has it.
+_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+
+
 def _ambient() -> bool:
-    """Whether this thread is in a mode that is to be left."""
-    if torch.is_inference_mode_enabled() or torch.get_default_device() != _CPU:
+    """Whether this thread is in a mode that is to be left. Asked at each public call, of which a run makes many."""
+    if torch.is_inference_mode_enabled() or (_function_modes() and torch.get_default_device() != _CPU):
         return True
     return any(map(torch.is_autocast_enabled, _CASTING))
 

@@ -35,6 +35,7 @@ from hf_fourier.results.curve import (
     FractionGrid,
 )
 from hf_fourier.results.remarks import IN_PLACE
+from hf_fourier.scoring.batching import frozen_objects
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target
@@ -70,6 +71,7 @@ class PrecomputedMethod:
     domain: str | Domain = "identity"
 
 
+@frozen_objects()
 def evaluate(
     explainer: Engine,
     examples: Sequence[Any],

@@ -1,13 +1,11 @@
-"""Python's threads and its garbage collection while a run goes on, and as they were afterwards."""
+"""Python's threads while a run goes on, and as they were afterwards."""
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hf_fourier.scoring.batching import objects_are_frozen
 from hf_fourier.torch_state import taken
 
 #: Switch interval of Python's threads during a run, in seconds.
@@ -33,20 +31,3 @@ def short_switch_interval() -> Iterator[None]:
             before = _before.pop()
             if not _before:
                 sys.setswitchinterval(before)
-
-
-@contextmanager
-def frozen_objects() -> Iterator[None]:
-    """Inside, garbage collection skips the objects that existed before.
-
-    Models and their libraries are hundreds of thousands of objects, which every collection would go through, all
-    threads waiting, while a run makes small ones by the thousand.
-    """
-    if objects_are_frozen():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -33,7 +33,7 @@ from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
 from hf_fourier.runs.fingerprint import digest_of, model_identity, processor_identity
 from hf_fourier.runs.folder_lock import is_writable, run_lock
 from hf_fourier.runs.gene_store import write_vocabulary
-from hf_fourier.runs.interpreter import frozen_objects, short_switch_interval
+from hf_fourier.runs.interpreter import short_switch_interval
 from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.packing import Failure, Outcome, pack_shard
@@ -44,13 +44,13 @@ from hf_fourier.runs.resume import check_examples, check_settings, checked_shard
 from hf_fourier.runs.shards import Shard
 from hf_fourier.runs.weights_digest import sampled_weights
 from hf_fourier.runs.worker import PreparedExample, Worker
+from hf_fourier.scoring.batching import frozen_objects
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.replacements import donors_digest, no_donors
 from hf_fourier.torch_state import carried
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
-
 
 #: Examples that are ordered by length together, which bounds the memory of the plan.
 WINDOW = 2**14

@@ -1,5 +1,6 @@
 """Evaluations: the same numbers as by hand, the controls always there, wrong labels that flatter nobody."""
 
+import gc
 import math
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from hf_fourier.evaluation.metrics.statistics import paired_interval
 from hf_fourier.evaluation.wrong_labels import assign_wrong_labels
 from hf_fourier.results import curve
 from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
+from hf_fourier.scoring.batching import objects_are_frozen
 from tests.models import tiny_models, tiny_tokenizers
 
 SHARE = "maintain_rate_at_0.04"
@@ -329,3 +331,15 @@ def test_an_unbalanced_set_is_said():
     wrong, drawn = assign_wrong_labels([0] * 8 + [1] * 2, range(3), range(10))
     assert drawn == 6
     assert 0 not in wrong[:8]
+
+
+def test_what_was_there_before_is_not_looked_through_during_an_evaluation(vision, pictures):
+    counts: list[int] = []
+    hook = vision.model.register_forward_hook(lambda *_: counts.append(gc.get_freeze_count()))
+    gc.unfreeze()
+    try:
+        vision.evaluate(pictures[:2], ["ffc"], metrics=["dig"])
+    finally:
+        hook.remove()
+    assert min(counts) > 10_000
+    assert not objects_are_frozen()
