@@ -18,15 +18,16 @@ SPEC_NUMBER, SPEC_CHARACTERS = 10**6, 10_000
 _DIGITS = 300
 
 _FROM_MAPS = "make the maps with another library (Captum) and pass them to `explainer.from_maps`, with lift='magnitude'"
+_GRADCAM = "write its class after 'gradcam:', as in 'gradcam:HiResCAM' (extra `peers`)"
 _CONTRIBUTIONS = (
     "make the maps with that library and pass them to `explainer.from_maps`, with lift='transport' where they are "
     "contributions (gradient × input, LRP), else lift='magnitude'"
 )
 #: Methods that people ask for and other libraries have, by their bare names.
 _ELSEWHERE = {
-    "gradcam": _FROM_MAPS, "gradcam++": _FROM_MAPS, "guidedgradcam": _FROM_MAPS, "scorecam": _FROM_MAPS,
+    "gradcam++": _GRADCAM, "hirescam": _GRADCAM, "eigencam": _GRADCAM, "layercam": _GRADCAM, "xgradcam": _GRADCAM,
+    "guidedgradcam": _FROM_MAPS, "scorecam": _FROM_MAPS, "ablationcam": _FROM_MAPS,
     "attention": _FROM_MAPS, "attentionrollout": _FROM_MAPS, "rollout": _FROM_MAPS, "lime": _FROM_MAPS,
-    "hirescam": _FROM_MAPS, "eigencam": _FROM_MAPS, "layercam": _FROM_MAPS, "pytorchgradcam": _FROM_MAPS,
     "inseq": _CONTRIBUTIONS, "lxt": _CONTRIBUTIONS, "attnlrp": _CONTRIBUTIONS, "interpreto": _CONTRIBUTIONS,
     "innvestigate": _CONTRIBUTIONS, "ferret": _CONTRIBUTIONS,
 }  # fmt: skip

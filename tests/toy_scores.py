@@ -65,7 +65,7 @@ BAND_SPECS = [
 DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get(name, [])]]
 ALL_SPECS = DOMAIN_SPECS + BAND_SPECS
 #: Methods that read the layers of `torch.nn`, of which the toys have none; they have tests of their own.
-OF_LAYERS = ("zennit",)
+OF_LAYERS = ("gradcam", "zennit")
 METHOD_SPECS = [
     spec
     for name in METHODS

@@ -36,6 +36,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "matplotlib": ("report.figures", "report.html"),
     "huggingface_hub": ("report.hub", "models", "demo"),
     "captum": ("methods.captum",),
+    "pytorch_grad_cam": ("methods.gradcam",),
     "shap": ("methods.shap_gradients",),
     "zennit": ("methods.zennit",),
     "typer": ("cli",),

@@ -11,6 +11,7 @@ from hf_fourier.methods.fampe import FAMPE
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.methods.filters import Filters
 from hf_fourier.methods.freqx import FreqX
+from hf_fourier.methods.gradcam import GradCam
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
 from hf_fourier.methods.occlusion import Occlusion
 from hf_fourier.methods.random_masks import RandomMasks
@@ -34,6 +35,7 @@ __all__ = [
     "ClosedLoop",
     "Filters",
     "FreqX",
+    "GradCam",
     "GradientInput",
     "IntegratedGradients",
     "LowFrequency",

@@ -7,7 +7,7 @@ import torch
 from hf_fourier import Attribution, FourierExplainer, SpectrumCallback, attribute, plot_summary
 from hf_fourier.evaluation.options import EvaluationOptions
 from hf_fourier.evaluation.results import Evaluation, MethodResult
-from hf_fourier.methods import METHODS
+from hf_fourier.methods import METHODS, GradCam
 from hf_fourier.report.hub.repository import sdk_of
 from tests.advice.case import Case, explained, reader
 from tests.models import tiny_models, tiny_tokenizers
@@ -94,8 +94,33 @@ CASES = [
     ),
     Case(
         "make the maps with another library (Captum) and pass them to `explainer.from_maps`, with lift='magnitude'",
-        lambda: METHODS.parse("gradcam"),
+        lambda: METHODS.parse("scorecam"),
         _maps_instead,
+    ),
+    Case(
+        "write its class after 'gradcam:', as in 'gradcam:HiResCAM' (extra `peers`)",
+        lambda: METHODS.parse("hirescam"),
+        lambda: METHODS.parse("gradcam:HiResCAM"),
+    ),
+    Case(
+        "compute its maps with pytorch-grad-cam, and pass them to `explainer.from_maps`, with lift='magnitude'",
+        lambda: METHODS.parse("gradcam:ScoreCAM"),
+        _maps_instead,
+    ),
+    Case(
+        "pass a torch module, or take method='gradient_input'",
+        lambda: attribute(_without_layers, torch.rand(1, 8), method="gradcam"),
+        lambda: attribute(_without_layers, torch.rand(1, 8), method="gradient_input"),
+    ),
+    Case(
+        "name another `layer`, or take method='gradient_input'",
+        lambda: attribute(torch.nn.Linear(8, 2), torch.rand(1, 8), method="gradcam"),
+        lambda: attribute(torch.nn.Linear(8, 2), torch.rand(1, 8), method="gradient_input"),
+    ),
+    Case(
+        "correct `layer`",
+        lambda: attribute(torch.nn.Linear(8, 2), torch.rand(1, 8), method="gradcam:layer=none"),
+        lambda: GradCam(layer=""),
     ),
     Case(
         "explain in domain='fourier:bands=octave'",

@@ -104,8 +104,9 @@ def test_a_spec_reads_back(value):
     ("spec", "says"),
     [
         ("fcc", "did you mean 'ffc'"),
-        ("gradcam", "explainer.from_maps"),
-        ("Grad-CAM", "explainer.from_maps"),
+        ("scorecam", "explainer.from_maps"),
+        ("Score-CAM", "explainer.from_maps"),
+        ("HiResCAM", "gradcam:HiResCAM"),
         ("freqrize", "did you mean 'random_masks'"),
         ("nonsense", "low_frequency, magnitude, occlusion, phase_gradient, random, random_masks"),
         ("", "one of"),

@@ -19,7 +19,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "report/privacy.py": ("tests/report/test_privacy.py", "tests/hub/test_secrets.py"),
 }
 #: Files whose libraries only an environment of its own has, in which tests/end_to_end/test_libraries.py tries them.
-ELSEWHERE = ("hf_fourier/methods/shap_gradients.py", "hf_fourier/methods/zennit.py")
+ELSEWHERE = (
+    "hf_fourier/methods/gradcam.py",
+    "hf_fourier/methods/shap_gradients.py",
+    "hf_fourier/methods/zennit.py",
+)
 #: A room that could have few of the faults has so many nevertheless.
 LEAST = 10
 
