@@ -1,32 +1,149 @@
-"""The leaderboard is made of the pages that hold the measurements."""
+"""The leaderboard: its page holds what its cells say, a run goes on where it stopped, and your own method enters."""
 
-from pathlib import Path
+import json
+
+import pytest
 
 from benchmarks import leaderboard
-from benchmarks.tables import markdown
+from benchmarks.leaderboard import board, cells
+from benchmarks.leaderboard.cells import COLUMNS, Bench, Size, passes_over, valid
+from benchmarks.planted.subjects import Subject
+from hf_fourier.errors import SpecError
+from hf_fourier.methods import METHODS
+
+NUMBERS = dict.fromkeys(COLUMNS, 0.5)
 
 
-def test_the_page_holds_what_the_command_prints(root: Path) -> None:
-    rows = leaderboard.rows(root / "docs/planted.md", root / "docs/default.md")
-    assert markdown(rows) in (root / "docs/leaderboard.md").read_text()
-    assert {"tracking", "magnitude", "ffc", "random"} <= {row["method"] for row in rows}
-    assert [row["first"] for row in rows] == sorted((row["first"] for row in rows), reverse=True)
+def cell(method, model="a", n=4, **changes):
+    return {"model": model, "method": method, "n": n, **NUMBERS, **changes}
 
 
-def test_numbers_are_read_by_their_titles(tmp_path: Path) -> None:
-    planted, default = tmp_path / "planted.md", tmp_path / "default.md"
-    planted.write_text(
-        "| method | AUROC frequencies, decoys | first frequency |\n|---|---|---|\n"
-        "| ffc | 0.250 [0.1, 0.3] | 0.000 [0.0, 0.0] |\n| saliency | 0.750 [0.1, 0.3] | 1.000 [1.0, 1.0] |\n\n"
-        "| method | first model: own wave above the other's | first model: first |\n|---|---|---|\n"
-        "| ffc | 0.750 [0.1, 0.3] | 0.500 [0.0, 0.0] |\n"
-    )
-    default.write_text(
-        "| model | method | kept | kept, gap | wrong (random) | wrong (random), gap |\n|---|---|---|---|---|---|\n"
-        "| fashion-vit | tracking | 0.9 [0, 1] | 0.1 [0, 1] | 0.2 [0, 1] | 0.1 [0, 1] |\n"
-    )
-    first, second = leaderboard.rows(planted, default)
-    assert (first["method"], first["models"], first["first"]) == ("saliency", 1, 1.0)
-    assert (second["AUROC decoys, mean"], second["least"], second["first"]) == (0.5, 0.25, 0.25)
-    kept, wrong = leaderboard.kept_and_wrong(default)["magnitude"]["fashion-vit"]
-    assert (kept, wrong) == ("0.80", "0.10")
+def test_the_page_holds_what_the_cells_say(root):
+    kept = board.read(root / "docs/leaderboard.csv")
+    page = (root / "docs/leaderboard.md").read_text()
+    for name, block in board.blocks(kept).items():
+        assert board.START.format(name) + block + "\n" + board.END.format(name) in page
+
+
+def test_every_method_stands_on_every_model_with_numbers_or_a_reason(root):
+    kept = {(one["model"], one["method"]): one for one in board.read(root / "docs/leaderboard.csv")}
+    models = {model for model, _ in kept}
+    assert len(models) >= 5
+    assert models <= {subject.name for subject in valid(root / "docs/planted.md")}
+    names = {*METHODS, *METHODS.missing}
+    missing = [(model, name) for model in sorted(models) for name in sorted(names) if (model, name) not in kept]
+    assert not missing
+    assert all(one.get("reason") or one["n"] > 0 for one in kept.values())
+
+
+def test_the_best_stands_first_with_means_over_models():
+    found = [cell("b", first=0.25), cell("a", first=1.0), cell("a", model="z", n=2, first=0.5), cell("c", first=0.5)]
+    rows = board.by_method(found)
+    assert [row["method"] for row in rows] == ["a", "c", "b"]
+    assert (rows[0]["models"], rows[0]["examples"]) == (2, 6)
+    assert rows[0]["first"].startswith("0.750 [")
+    assert rows[0]["mean"] == pytest.approx((0.5 + 0.75 + 0.5 + 0.5) / 4)
+    ((name, table), _) = board.by_model(found)
+    assert name == "a"
+    assert [row["method"] for row in table] == ["a", "c", "b"]
+
+
+def test_a_method_that_cannot_run_stands_with_its_reason():
+    found = [cell("a"), cell("a", model="z"), {"model": "a", "method": "x", "reason": "no layer"}]
+    found += [{"model": "z", "method": "x", "reason": "no layer"}, {"model": "z", "method": "y", "reason": "slow"}]
+    assert board.reasons(found) == ["- `x` on all: no layer", "- `y` on z: slow"]
+    assert [row["method"] for row in board.by_method(found)] == ["a"]
+
+
+def test_cells_come_back_from_the_file(tmp_path):
+    found = [cell("a", seconds=0.1234), {"model": "z", "method": "x", "reason": "no, a layer"}]
+    board.write(tmp_path / "cells.csv", found)
+    assert board.read(tmp_path / "cells.csv") == found
+    assert board.read(tmp_path / "none.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("1 + 0, and 1 + 0 per feature", 101),
+        ("9 + 0 per feature, about", 900),
+        ("2^K + 0 for K features up to 10, then 32 + 0 per feature", 3200),
+        ("1 + 1, and 17 per layer", 19),
+        ("1 + 0, and up to 1024 + 0", 1025),
+    ],
+)
+def test_the_passes_of_a_text_over_a_hundred_features(text, passes):
+    assert passes_over(text, 100) == passes
+    assert passes_over("2^K + 0 for K features up to 10, then 32 + 0 per feature", 8) == 256
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    asked = []
+
+    def measured(bench, method):
+        asked.append(method)
+        return cell(method)
+
+    monkeypatch.setattr(Bench, "_measured", measured)
+    bench = Bench(Subject("fashion-vit", "phase"), Size(), tmp_path)
+    first, left = leaderboard.measured([bench], ["magnitude", "tracking:kappa=0"], 0)
+    assert (first, left, asked) == ([], 2, [])
+    bench.cell("magnitude")
+    second, left = leaderboard.measured([bench], ["magnitude", "tracking:kappa=0"], 1)
+    assert ([one["method"] for one in second], left) == (["magnitude", "tracking:kappa=0"], 0)
+    assert asked == ["magnitude", "tracking:kappa=0"]
+
+
+def test_a_refusal_is_kept_as_a_reason_and_dear_methods_get_fewer_examples(tmp_path, monkeypatch):
+    counts = {}
+
+    def asked(bench, method, n):
+        counts[method] = n
+        if method == "saliency":
+            raise SpecError("this", "that", "do so")
+        return {"n": n, **NUMBERS}
+
+    monkeypatch.setattr(Bench, "_asked", asked)
+    monkeypatch.setattr(Bench, "features", 5000)
+    bench = Bench(Subject("fashion-vit", "phase"), Size(24, 8), tmp_path)
+    assert bench.cell("saliency")["reason"] == "got this; expected that; do so"
+    assert "limit" in bench.cell("occlusion")["reason"]
+    bench.cell("fampe")
+    bench.cell("tracking")
+    assert counts == {"saliency": 24, "fampe": 8, "tracking": 24}
+
+
+MINE = """
+from dataclasses import dataclass
+from hf_fourier.methods.base import METHODS, Method, Ranking
+
+@METHODS.register("mine_of_a_test")
+@dataclass(frozen=True)
+class Mine(Method):
+    "Ranks by magnitude."
+    passes = (1, 0)
+
+    def attribute(self, score, x, basis, rng):
+        return Ranking(basis.magnitude(basis.forward(x)))
+"""
+
+
+def test_a_method_of_ones_own_in_one_line_beside_the_published_ones(tmp_path, monkeypatch, root, capsys):
+    monkeypatch.chdir(root)
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.setattr(Bench, "_measured", lambda bench, method: cell(method, bench.subject.name))
+    line = ["--load", str(tmp_path / "mine.py"), "--methods", "mine_of_a_test", "--folder", str(tmp_path / "kept")]
+    try:
+        leaderboard.main(line)
+    finally:
+        METHODS.remove("mine_of_a_test")
+    printed = capsys.readouterr().out
+    assert "| mine_of_a_test | 10 |" in printed
+    assert "| tracking | " in printed
+    assert json.loads(next((tmp_path / "kept").rglob("*mine*.json")).read_text())["method"] == "mine_of_a_test"
+
+
+def test_valid_models_are_those_whose_gate_passes(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("| model | valid |\n|---|---|\n| fashion-vit-phase | True |\n| fashion-vit-first | False |\n")
+    assert [subject.name for subject in cells.valid(page)] == ["fashion-vit-phase"]
