@@ -27,7 +27,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.leaderboard.board import Cells, by_method, by_model, fill, read, reasons, write
+from benchmarks.leaderboard.board import Cells, by_method, by_model, fill, read, reasons
 from benchmarks.leaderboard.cells import Bench, Size, valid
 from benchmarks.tables import markdown
 from hf_fourier.methods import METHODS
@@ -93,4 +93,3 @@ def main(arguments: Sequence[str]) -> None:
     print("\n" + "\n".join(reasons(cells)))
     if given.page:
         fill(given.page, cells)
-        write(given.page.with_suffix(".csv"), cells)

@@ -56,10 +56,12 @@ def by_model(cells: Cells) -> list[tuple[str, Cells]]:
     for cell in cells:
         if "n" in cell:
             tables.setdefault(cell["model"], []).append(cell)
-    return [
-        (name, [{t: cell[t] for t in TITLES[1:-1]} for cell in sorted(own, key=worth, reverse=True)])
-        for name, own in tables.items()
-    ]
+    return [(name, [_row(cell) for cell in sorted(own, key=worth, reverse=True)]) for name, own in tables.items()]
+
+
+def _row(cell: dict[str, Any]) -> dict[str, Any]:
+    row = {title: cell[title] for title in TITLES[1:-4]}
+    return row | {"passes": f"{cell['forward']:.0f} + {cell['backward']:.0f}", "s": cell["seconds"]}
 
 
 def reasons(cells: Cells) -> list[str]:
@@ -76,9 +78,10 @@ def reasons(cells: Cells) -> list[str]:
 
 
 def fill(page: Path, cells: Cells) -> None:
-    """Write the tables between their marks in a page."""
+    """Write all cells beside a page, as CSV, and the tables that those make between their marks in it."""
+    write(page.with_suffix(".csv"), cells)
     text = page.read_text()
-    for name, block in blocks(cells).items():
+    for name, block in blocks(read(page.with_suffix(".csv"))).items():
         start, end = START.format(name), END.format(name)
         pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.S)
         text = pattern.sub(lambda _: start + block + "\n" + end, text)  # noqa: B023
