@@ -11,12 +11,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from benchmarks.assets.planted import DATA
 from benchmarks.keeping import kept
 from benchmarks.meta_evaluation.columns import SMALL, TOP, wrong_labels
-from benchmarks.meta_evaluation.noise import without_phases
+from benchmarks.meta_evaluation.noise import SEED, without_phases
 from benchmarks.planted import gate
 from benchmarks.planted.ranking import measures
 from benchmarks.planted.subjects import Examples, Subject, answers, frequencies, triggered
@@ -154,10 +155,10 @@ class Bench:
 
     @cached_property
     def noise(self) -> list[EncodedExample]:
-        """The examples with random phases, which hold no evidence."""
+        """The examples with random phases, or with their tokens in random order, which hold no evidence."""
         material = self.examples.material
         inputs = self.examples.inputs(rows=self.triggered)
-        inputs[material.signal] = without_phases(inputs[material.signal], len(material.lengths), own_power=True)
+        inputs[material.signal] = without_evidence(inputs[material.signal], len(material.lengths))
         return list(restore_all(self.explainer.wrapper, self._magnitudes(inputs))[1])
 
     @cached_property
@@ -177,6 +178,14 @@ class Bench:
             dict(inputs), method="magnitude", domain=frequencies(self.explainer)
         )
         return found
+
+
+def without_evidence(signals: Tensor, axes: int) -> Tensor:
+    """Signals of the same spectrum with random phases; of tokens, the same tokens in random order."""
+    if signals.is_floating_point():
+        return without_phases(signals, axes, own_power=True)
+    draw = torch.Generator().manual_seed(SEED)
+    return torch.stack([row[torch.randperm(len(row), generator=draw)] for row in signals])
 
 
 def passes_over(text: str, features: int) -> int:

@@ -10,9 +10,9 @@ import torch
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import MissingExtraError, ModelError, SpecError
+from hf_fourier.methods import library_maps
 from hf_fourier.methods.base import METHODS, Ranking
 from hf_fourier.methods.layer_grids import Grid, Recorder
-from hf_fourier.methods.library_maps import LibraryMaps, seeded
 from hf_fourier.scoring.representation import OUTPUT, RepresentationPass
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -27,7 +27,7 @@ EMPTY = "the map is zero everywhere: no cell of the layer speaks for the answer 
 
 @METHODS.register("gradcam", aliases=("pytorch_grad_cam",), needs="pytorch_grad_cam")
 @dataclass(frozen=True)
-class GradCam(LibraryMaps):
+class GradCam(library_maps.LibraryMaps):
     """Rank by a class activation map of pytorch-grad-cam, interpolated to the signal and carried to the features.
 
     The map is of one layer: by default the last one in a pass that has a grid of the signal's places (a convolution,
@@ -103,7 +103,7 @@ class GradCam(LibraryMaps):
         runner = _Runner(score, x[row : row + 1], row)
         lengths = [basis.signal.axes[axis].length for axis in sorted(grid.axes)]
         room = torch.zeros(1, 1, *([1] if len(lengths) == 1 else []), *lengths, device=x.device)
-        streams = seeded(rng.generator(row, "gradcam"))
+        streams = library_maps.seeded(rng.generator(row, "gradcam"))
         with torch.inference_mode(False), torch.enable_grad(), taken(torch.random), streams, in_float32():
             maker = getattr(library, self.attribution)(
                 model=runner, target_layers=[grid.layer], reshape_transform=grid.by_place

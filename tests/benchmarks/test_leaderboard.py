@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from benchmarks import leaderboard
 from benchmarks.leaderboard import board, cells
@@ -111,6 +112,17 @@ def test_a_refusal_is_kept_as_a_reason_and_dear_methods_get_fewer_examples(tmp_p
     bench.cell("fampe")
     bench.cell("tracking")
     assert counts == {"saliency": 24, "fampe": 8, "tracking": 24}
+
+
+def test_what_holds_no_evidence_has_the_same_power_or_the_same_tokens():
+    x = torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(0))
+    made = cells.without_evidence(x, 1)
+    assert not torch.allclose(made, x, atol=0.1)
+    torch.testing.assert_close(torch.fft.rfft(made).abs(), torch.fft.rfft(x).abs(), rtol=1e-4, atol=1e-4)
+    tokens = torch.arange(40).reshape(2, 20)
+    shuffled = cells.without_evidence(tokens, 1)
+    assert not torch.equal(shuffled, tokens)
+    assert torch.equal(shuffled.sort(1).values, tokens)
 
 
 MINE = """
