@@ -5,27 +5,33 @@ leaves out parts at random, so that a sound without a part is a usual one: what 
 is a truth that no deletion in the spectrum can spoil. Each method ranks 40 bands of 50 Hz for the model's own answer.
 A band's score is divided among the parts by their power in it; their sums are the parts' importances.
 
-On held-out sounds, one or two of each class, that the model names rightly: *rank correlation* of the importances with
+On held-out sounds, one of each class, that the model names rightly: *rank correlation* of the importances with
 the losses (Spearman, over the five parts); *top part*: the most important part is the one without which most is lost;
 *kept by two*: the answer stays where the two most important parts alone are rendered, with the distractor and the
 noise; *lost without one*: it changes where the most important part is not rendered; *says nothing*: the share of all
 importances, by size, that goes to the distractor and the noise, without which nothing is lost. *passes* are those of
 one explanation. The row *truth* ranks the parts by the losses themselves. Means have 95 % bootstrap intervals.
+
+The network and each row are kept in a folder: run the same command again to go on. `--minutes` stops in time.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.keeping import kept
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
-from benchmarks.tone_birds.listener import trained
+from benchmarks.tone_birds.listener import Listener, trained
 from benchmarks.tone_birds.sounds import CLASSES, PARTS, REST, Birds
 from hf_fourier import attribute
 from hf_fourier.errors import FourierError
@@ -123,6 +129,24 @@ def parts_table(trial: Trial) -> list[dict[str, Any]]:
     ]
 
 
+def asked_or_refused(trial: Trial, method: str) -> dict[str, str]:
+    """The row of a method, or the reason why there is none."""
+    try:
+        return {"method": method, **trial.asked(method)}
+    except FourierError as error:
+        return {"method": method, "reason": str(error)}
+
+
+def kept_network(path: Path, steps: int, seed: int) -> Listener:
+    """The network with the weights that a file holds, trained first where it does not exist."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(trained(steps, seed=seed).state_dict(), path)
+    network = Listener()
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network.eval()
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the tables; see the module's text."""
     parser = argparse.ArgumentParser(
@@ -131,21 +155,30 @@ def main(arguments: Sequence[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--methods", nargs="*", default=list(METHODS), help="specs; all by default")
-    parser.add_argument("--sounds", type=int, default=2 * CLASSES, help="held out")
+    parser.add_argument("--sounds", type=int, default=CLASSES, help="held out")
     parser.add_argument("--steps", type=int, default=400, help="of the training")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so many")
+    parser.add_argument("--folder", type=Path, default=Path("tone_birds"), help="where numbers are kept")
     parser.add_argument("--threads", type=int, help="of torch")
     given = parser.parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
-    trial = Trial(trained(given.steps, seed=given.seed), Birds(torch.arange(given.sounds) % CLASSES, HELD_OUT))
+    end, folder = time.monotonic() + 60 * given.minutes, given.folder / f"{given.steps}-{given.seed}"
+    birds = Birds(torch.arange(given.sounds) % CLASSES, HELD_OUT)
+    trial = Trial(kept_network(folder / "network.pt", given.steps, given.seed), birds)
     print(f"{len(trial.labels)} of {given.sounds} held-out sounds are named rightly.\n")
     print(markdown(parts_table(trial)) + "\n")
     rows, reasons = [{"method": TRUTH, **trial.row(trial.losses), "passes": "–"}], []
     for name in given.methods:
-        try:
-            rows.append({"method": name, **trial.asked(name)})
-        except FourierError as error:
-            reasons.append(f"- `{name}` does not run: {error}")
+        if time.monotonic() > end:
+            print(f"{name} and what follows is left: run the same command again", file=sys.stderr)
+            break
+        path = folder / f"n{given.sounds}" / f"{name.replace(':', '_')}.json"
+        row = kept(path, lambda: asked_or_refused(trial, name))  # noqa: B023
+        if "reason" in row:
+            reasons.append(f"- `{name}` does not run: {row['reason']}")
+        else:
+            rows.append(row)
     print(markdown(sorted(rows, key=lambda row: (row["method"] != TRUTH, -float(row["rank correlation"].split()[0])))))
     print("\n" + "\n".join(reasons))

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from benchmarks import tone_birds
 from benchmarks.tone_birds import TRUTH, Trial, importances, parts_table
 from benchmarks.tone_birds.listener import Listener
 from benchmarks.tone_birds.sounds import CLASSES, FORMANT, HUM, PARTS, RATE, REST, Birds, classes, training_batch
@@ -104,6 +105,28 @@ def test_importances_share_a_feature_by_power():
     assert found["low"] == pytest.approx(less, rel=1e-3)
     assert found["high"] == pytest.approx(more, rel=1e-3)
     assert found["both"] == 0
+
+
+def untrained(steps, seed):
+    """A network that says one class, which two of a hundred sounds have."""
+    network = Listener()
+    torch.nn.init.zeros_(network.last.weight)
+    with torch.no_grad():
+        network.last.bias.copy_(torch.arange(CLASSES) == seed + 3)
+    return network
+
+
+def test_a_run_keeps_its_network_and_its_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tone_birds, "trained", untrained)
+    line = ["--steps", "2", "--sounds", "100", "--folder", str(tmp_path), "--methods", "occlusion", "zennit"]
+    tone_birds.main(line)
+    first = capsys.readouterr().out
+    assert "2 of 100 held-out sounds" in first
+    assert "| occlusion |" in first
+    assert "- `zennit` does not run: " in first
+    assert (tmp_path / "2-0/network.pt").exists()
+    tone_birds.main([*line, "--minutes", "1"])
+    assert capsys.readouterr().out == first
 
 
 def test_a_batch_for_training_leaves_parts_out():
