@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from tools.fuzz.drawn import draw, rooms, warm
 from tools.fuzz.guard import Outcome, guarded
 
@@ -48,6 +50,7 @@ def _run(given: argparse.Namespace, outcomes: dict[str, list[Outcome]]) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hf_fourier-fuzz-")))
         log = None if given.log is None else stack.enter_context(given.log.open("w", encoding="utf-8"))
+        torch.set_num_threads(1)  # in a fork there are none of the threads that a transform would wait for
         warm(folder)
         for case in draw(given.seed, folder, given.room):
             enough = sum(map(len, outcomes.values())) >= given.cases
