@@ -154,7 +154,7 @@ class Run:
         source: Source,
         worker: Worker,
         options: RunOptions,
-        temporary: bool = False,
+        temporary: bool,
     ) -> None:
         self.machine, self.folder, self.source = machine, folder, source
         self.worker, self.options, self.temporary = worker, options, temporary

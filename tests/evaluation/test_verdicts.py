@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from hf_fourier import attribute
+from hf_fourier.evaluation import sanity_checks
 from hf_fourier.evaluation.results import Check
-from hf_fourier.evaluation.sanity_checks import SanityChecks, _change, _flat, _mean, _with
+from hf_fourier.evaluation.sanity_checks import BATCH, SanityChecks, _change, _flat, _mean, _with
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
 from tests.toy_scores import Linear, noise
@@ -179,3 +180,14 @@ def test_small_parts() -> None:
     assert math.isnan(_mean([math.nan]))
     assert _with(0.123, (0.1, 0.2)) == "0.12 [0.10, 0.20]"
     assert _with(0.123, (math.nan, math.nan)) == "0.12"
+
+
+@pytest.mark.parametrize(("change", "passed"), [(BATCH, True), (1.01 * BATCH, False)])
+def test_a_change_in_a_batch_may_reach_the_limit(change: float, passed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sanity_checks, "_change", lambda alone, among: change)
+    of_batches: Any = SimpleNamespace(
+        batch_size="auto", examples=["a", "b"], targets=[None, None], seed=0,
+        explainer=SimpleNamespace(model=Linear(2, 3)),
+        _explain=lambda examples, targets, seed: [ranked(1)] * len(examples),
+    )  # fmt: skip
+    assert SanityChecks.batch_invariance(of_batches).passed is passed

@@ -25,6 +25,8 @@ DIFFERENT = {
     "numbers": [float(i) for i in range(MANY)],
     "truths": [i > 0 for i in range(MANY)],
     "integers and a truth": [True, *range(1, MANY)],
+    "integers at the end of doubles": [2**53] * MANY,
+    "integers beyond doubles": [2**53 + 1] * MANY,
     "large integers": [2**64 + i for i in range(MANY)],
     "larger integers": [2**65 + i for i in range(MANY)],
     "an array of integers": np.arange(MANY),

@@ -19,7 +19,7 @@ from hf_fourier.runs.fingerprint import digest_of, example_digest
 from hf_fourier.runs.manifest import Manifest
 from hf_fourier.runs.packing import UNKNOWN
 from hf_fourier.runs.resume import check_examples
-from hf_fourier.runs.weights_digest import sampled_weights, weights_digest
+from hf_fourier.runs.weights_digest import _tensor_digest, sampled_weights, weights_digest
 from tests.models import tiny_models, tiny_tokenizers
 from tests.runs.sample_results import digests, explainer, run, texts
 
@@ -262,3 +262,9 @@ def test_half_characters_in_texts_errors_and_labels(tmp_path: Path) -> None:
     assert results.failures()["failed"][1] == "OSError: no such file: \\udcff.txt"
     assert results[0].label.startswith("label \\udc80 ")
     str(results.failures()).encode()
+
+
+def test_one_number_of_another_stride_is_the_same_weight() -> None:
+    strided = torch.zeros(10)[::5][:1]
+    assert strided.stride() == (5,)
+    assert _tensor_digest("a", lambda: strided) == _tensor_digest("a", lambda: torch.zeros(1))

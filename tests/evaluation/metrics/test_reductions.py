@@ -235,6 +235,13 @@ def test_concentration_by_chance() -> None:
     assert structure.chance_concentration(12, 0.1) == pytest.approx(stats.binom(12, 0.1).stats("k") + 3)
 
 
+def test_concentration_is_of_classes_with_several_examples() -> None:
+    table = {"features": [8] * 3, "label": ["a", "b", "a"], "top": [[0, 1], [3, 4], [0, 2]]}
+    found = structure._concentration_from_table(table)
+    assert found["concentration"] == [structure.concentration([[0, 1], [0, 2]], 8)]
+    assert found["concentration_by_chance"] == [structure.chance_concentration(2, 2 / 8)]
+
+
 def test_specificity_by_hand() -> None:
     """Usual for a: 0, 1; for b: 1, 2, 3. One of a's two and two of b's three are nobody else's."""
     tops = {"a": [[0, 1], [1, 0]], "b": [[1, 2, 3], [2, 3, 1]]}

@@ -126,3 +126,8 @@ def test_examples_whose_group_is_missing_are_groups_of_their_own() -> None:
     assert names[0] == names[2] == "a"
     assert len(set(names)) == 7
     assert group_names(None, 2) == ["0", "1"]
+
+
+def test_intervals_are_drawn_with_seed_0_unless_another_is_given() -> None:
+    values = np.random.default_rng(0).normal(size=20)
+    assert interval(values) == interval(values, seed=0) != interval(values, seed=1)

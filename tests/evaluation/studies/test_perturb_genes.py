@@ -141,6 +141,7 @@ def test_the_shift_to_the_goal_is_that_of_mean_embeddings() -> None:
     found, explain = towards(), cells.explainer("fill-mask", "V2")
     assert found.cells == ("c0", "c2", "c4", "c6")  # of the start state alone
     assert found.ends == ("well", "other")
+    assert repr(found).endswith("deleted in 4 cells, towards well)")
 
     def mean(name: str) -> np.ndarray:
         own = [cell for cell, state in zip(MANY, TYPES, strict=True) if state == name]
