@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_fourier.runs.content_digest import DEPTH
 from hf_fourier.runs.fingerprint import digest_of
 
 MANY = 20
@@ -81,3 +82,30 @@ def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
     first, second, other = map(digest_of, paths)
     assert first == second != other
     assert digest_of(tmp_path / "none.wav") != digest_of(tmp_path / "neither.wav")
+
+
+class Box:
+    """An object of a user, with one attribute."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+
+
+class Processor(Box):
+    """One whose `to_dict` leaves out its tokenizer."""
+
+    def __init__(self, tokenizer: object) -> None:
+        super().__init__(1)
+        self.tokenizer = tokenizer
+
+    def to_dict(self) -> dict[str, int]:
+        return {"inner": 1}
+
+
+def test_objects_are_read_by_their_attributes_down_to_a_depth() -> None:
+    def boxes(depth: int, inner: int) -> Box:
+        return Box(inner) if depth == 0 else Box(boxes(depth - 1, inner))
+
+    assert digest_of(boxes(DEPTH, 1)) != digest_of(boxes(DEPTH, 2))
+    assert digest_of(boxes(DEPTH + 1, 1)) == digest_of(boxes(DEPTH + 1, 2))
+    assert digest_of(Processor(Box(1))) != digest_of(Processor(Box(2)))

@@ -76,6 +76,9 @@ def test_what_a_cell_takes(stored: Results, tmp_path: Path) -> None:
         sizes.append(shard.stat().st_size)
     assert (sizes[1] - sizes[0]) / (50 * CELLS - genes) < 7  # bytes that a gene adds
     assert stored[2:2] == []
+    for place in (CELLS, -CELLS - 1):
+        with pytest.raises(IndexError, match=f"example {place} of {CELLS}"):
+            stored[place]
     with pytest.raises(InputError, match=r"read genes\(\)"):
         stored[0]
     row = stored.row(3, top=4)

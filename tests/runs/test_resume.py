@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from hf_fourier.runs import Results
 from hf_fourier.runs.fingerprint import digest_of, example_digest
 from hf_fourier.runs.manifest import Manifest
 from hf_fourier.runs.packing import UNKNOWN
-from hf_fourier.runs.resume import check_examples
+from hf_fourier.runs.resume import _items, check_examples
 from hf_fourier.runs.weights_digest import _tensor_digest, sampled_weights, weights_digest
 from tests.models import tiny_models, tiny_tokenizers
 from tests.runs.sample_results import digests, explainer, run, texts
@@ -268,3 +269,14 @@ def test_one_number_of_another_stride_is_the_same_weight() -> None:
     strided = torch.zeros(10)[::5][:1]
     assert strided.stride() == (5,)
     assert _tensor_digest("a", lambda: strided) == _tensor_digest("a", lambda: torch.zeros(1))
+
+
+def test_a_sparse_weight_is_read_by_its_entries() -> None:
+    dense = torch.eye(3)
+    assert _tensor_digest("a", dense.to_sparse) == _tensor_digest("a", lambda: dense)
+
+
+def test_a_stream_is_checked_from_its_first_example_on() -> None:
+    items = [SourceItem(i, "", text) for i, text in enumerate("abc")]
+    stream: Any = SimpleNamespace(length=None, stream=lambda start: iter(items[start:]))
+    assert [item.index for item in _items(stream, {0: "x", 1: "y"})] == [0, 1]

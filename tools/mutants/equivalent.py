@@ -4,6 +4,7 @@ _D = "hf_fourier/domains/"
 _R = "hf_fourier/results/"
 _S = "hf_fourier/scoring/"
 _M = "hf_fourier/methods/"
+_E = "hf_fourier/evaluation/"
 _FFC = "return flat.mul_((length / torch.where(norms > 0, norms, 1)).unsqueeze(1)).view_as(gradient)"
 #: By key of a fault (`python -m tools.mutants` prints it).
 EQUIVALENT: dict[str, str] = {
@@ -28,4 +29,11 @@ EQUIVALENT: dict[str, str] = {
     _S + "heads/detection.py | USub dropped | low, high = corners.amin(-2), corners.amax(-2) | 2": (
         "the boxes have rows and queries, so that it is the same dimension"
     ),
+    _E + "studies/gene_shift_files.py | 1 to 2 | place = np.full(max(tokens) + 1, -1) | 2": (
+        "no token without a gene is read"
+    ),
+    _E + "studies/perturb_genes.py | False to True | @dataclass(frozen=True, eq=False)": "no two are compared",
+    "hf_fourier/runs/run.py | 16 to 17 | KEPT, KEPT_TOKENS = 2**9, 2**16": "what is not kept is encoded again, alike",
+    "hf_fourier/runs/function_digest.py | and/or exchanged | if holder is not None and not isinstance(holder, "
+    "(ModuleType, type)):": "a module and a class add their names, which are in the digest already",
 }
