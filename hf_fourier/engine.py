@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, described, explain_all
+from hf_fourier.methods.fetched import Asked
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.encoding import encode, one_target_each, restore_all
 from hf_fourier.models.from_pretrained import FromPretrained
@@ -54,6 +55,8 @@ class Engine(FromPretrained, PerturbingModel):
         self.notes: tuple[str, ...] = ()
         #: Whether results hold the gradient; where it is not needed, it need not be fetched from an accelerator.
         self.with_gradient = True
+        #: How many of the top features an accelerator sorts; None for all. `order` sorts the others on the host.
+        self.sorted_features: int | None = None
         #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
         self.side_inputs = SideInputCheck()
 
@@ -239,6 +242,7 @@ class Engine(FromPretrained, PerturbingModel):
         config = self.wrapper.config
         model = {"name": self.name, "task": self.wrapper.task, "revision": getattr(config, "_commit_hash", None)}
         options = {"dither": self.dither, "donors": self.donors, "with_gradient": self.with_gradient, **options}
+        options.setdefault("asked", Asked(self.sorted_features))
         return MethodCall(method, domain, seed, model, (*self.notes, *label_notes(config)), progress, **options)
 
     def _explained(

@@ -6,7 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -16,7 +16,7 @@ from hf_fourier.domains import DOMAINS, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite, real_number
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.contributions import checked_points, integrate
-from hf_fourier.methods.fetched import fetched, results_of
+from hf_fourier.methods.fetched import Asked, fetched, results_of
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.formats import VERSION
@@ -80,6 +80,7 @@ class MethodCall:
         goal_is_target: Whether methods that follow no label track the target in place of the clean answer.
         donors: Other examples, where a method puts their features in place of deleted ones.
         with_gradient: Whether results hold the clean gradient, which then is fetched from the model's device.
+        asked: What of the ranking is fetched from there.
 
     Raises:
         InputError: If the dither is negative or not finite, or the contributions are no number of points.
@@ -96,6 +97,7 @@ class MethodCall:
     goal_is_target: bool = False
     donors: Sequence[EncodedExample] = ()
     with_gradient: bool = True
+    asked: Asked = field(default_factory=Asked)
 
     def __post_init__(self) -> None:
         checked_points(self.contributions)
@@ -214,7 +216,9 @@ def _explain_batch(
             ranking = replace(ranking, paths=())
         elif points and not ranking.paths:
             ranking = replace(ranking, paths=integrate(score, score.signal, points))
-        answers = fetched(score, ranking, batch.signal_here, job.with_gradient, basis.signal, job.dither)
+        answers = fetched(
+            score, ranking, batch.signal_here, basis, job.asked, with_gradient=job.with_gradient, dither=job.dither
+        )
     MEMORY.too_many(batch.model, batcher.size, planned)
     outer.remember(batcher)
     provenance = {

@@ -15,13 +15,37 @@ from hf_fourier.methods.base import Ranking
 from hf_fourier.methods.contributions import of_each
 from hf_fourier.methods.path_gradients import Path
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.ordering import SORTED, sorted_there
+from hf_fourier.results.ordering import LEADING, SORTED, Leading, leading_there, reach, sorted_there
 from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, incomplete, unfinished
 from hf_fourier.scoring.example_batch import EncodedExample, ExplanationRequest
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import LazyFingerprint
 from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Tensor
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a ranking is asked for, where an accelerator would have to make or send the rest of it.
+
+    Attributes:
+        features: How many of the top features are sorted there; None for all. The others are sorted on the host, when
+            `order` is read.
+        fraction: Top features up to this fraction are sorted there too.
+        scores: Whether scores are fetched. Otherwise those of the top features are, with their fractions of the
+            signal's power; the scores of results then stay on the accelerator.
+    """
+
+    features: int | None = None
+    fraction: float = 0.0
+    scores: bool = True
+
+    def count(self, basis: Basis) -> int | None:
+        """How many of the top features are sorted on an accelerator; None for all."""
+        if self.features is None:
+            return None
+        count = max(self.features, reach(basis.multiplicity, self.fraction))
+        return count if count < len(basis) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +58,11 @@ class Answers:
         value, agreement, confidence: The clean readings.
         frozen: The resolved targets, one row each.
         signal: The clean signals.
-        orders: The descending orders, int32, as an accelerator sorted them; None on the CPU, which sorts when asked.
+        orders: The descending orders, int32, as an accelerator sorted them; None on the CPU, which sorts when asked,
+            and where the top alone was.
+        top: Of each row the top features, int32, their scores and their fractions of the power (see `Asked`), as an
+            accelerator selected them.
+        tied: The rows where that leaves ties to be settled.
         steepest: The largest entry of each gradient in size, shape `(batch,)`; None without a gradient.
         sums: The sum of each row's scores, and the sum of their sizes, shape `(2, batch)`; None where nothing is made
             of them.
@@ -48,12 +76,21 @@ class Answers:
     frozen: Tensor
     signal: Tensor
     orders: Tensor | None
+    top: tuple[Tensor, Tensor, Tensor | None] | None
+    tied: Tensor | None
     steepest: Tensor | None
     sums: Tensor | None
 
 
 def fetched(
-    score: Score, ranking: Ranking, signal_here: Tensor | None, with_gradient: bool, shape: SignalShape, dither: float
+    score: Score,
+    ranking: Ranking,
+    signal_here: Tensor | None,
+    basis: Basis,
+    asked: Asked,
+    *,
+    with_gradient: bool,
+    dither: float,
 ) -> Answers:
     """The answers of a batch: on an accelerator the one time that the host waits for it.
 
@@ -61,9 +98,10 @@ def fetched(
         score: The batch, its method done.
         ranking: What the method returned.
         signal_here: The signals, where they are on the CPU already, and are not fetched.
+        basis: The domain.
+        asked: What is fetched of the ranking.
         with_gradient: Whether the gradient is.
-        shape: The signals' axes, for the error.
-        dither: Noise that was added, likewise.
+        dither: Noise that was added, for the error.
 
     Raises:
         NotFinite: If the model's clean output or a score is not finite.
@@ -75,7 +113,11 @@ def fetched(
     add_up = ranking.completeness_error is not None
     sums = torch.stack([scores.sum(1, dtype=exact), scores.norm(1, dim=1).to(exact)]) if add_up else None
     kept = gradient if with_gradient else None
-    ranking = replace(ranking, scores=_wide(scores), gradient=None if kept is None else _wide(kept))
+    finite = torch.stack(torch.aminmax(scores)).isfinite().all()  # aminmax keeps NaN
+    orders, top, tied = _ranked(score, basis, scores, asked) if away else (None, None, None)
+    stay = scores if away and not asked.scores and top is not None else None
+    sent = scores if stay is None else scores[:, :0]
+    ranking = replace(ranking, scores=_wide(sent), gradient=None if kept is None else _wide(kept))
     known = signal_here is not None and score.signal.device.type != "cpu"
     reading = score.clean_reading()
     made = (
@@ -83,8 +125,10 @@ def fetched(
         [reading.value, reading.agreement, reading.confidence],
         score.frozen_targets,
         signal_here if known else score.signal,
-        torch.stack(torch.aminmax(scores)).isfinite().all(),  # aminmax keeps NaN
-        sorted_there(scores) if away else None,
+        finite,
+        orders,
+        top,
+        tied,
         slope,
         sums,
     )
@@ -98,8 +142,27 @@ def fetched(
     arrived = iter(score.pending.fetch(tensors))
     own, (value, agreement, confidence), frozen, signal, finite, *rest = _mapped(made, lambda _: next(arrived))
     if not finite:
-        raise not_finite(replace(ranking, gradient=gradient), score, shape, dither)
+        raise not_finite(replace(ranking, scores=scores, gradient=gradient), score, basis.signal, dither)
+    if stay is not None:
+        own = replace(own, scores=_wide(stay))
     return Answers(own, gradient, value, agreement, confidence, frozen, signal, *rest)
+
+
+def _ranked(
+    score: Score, basis: Basis, scores: Tensor, asked: Asked
+) -> tuple[Tensor | None, tuple[Tensor, Tensor, Tensor | None] | None, Tensor | None]:
+    """On an accelerator: the order of all features, or the top ones (`Answers.top`) and the rows with ties there."""
+    count = asked.count(basis)
+    if count is None:
+        return sorted_there(scores), None, None
+    features, values, tied = leading_there(scores, count)
+    power = None
+    if not asked.scores:
+        coefficients = basis.forward(score.signal)
+        power = basis.inner(coefficients, coefficients)
+        power = power / power.sum(1, keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
+        power = power.gather(1, features.long())
+    return None, (features, _wide(values), power), tied
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -136,6 +199,7 @@ def results_of(
     nothing, ranking = [None] * len(requests), answers.ranking
     scores, signals, frozen = _rows(ranking.scores), _rows(_wide(answers.signal)), _rows(answers.frozen)
     gradients, orders = (nothing if part is None else _rows(part) for part in (ranking.gradient, answers.orders))
+    leading = _leading(answers, len(requests))
     remarks = of_ranking(answers, gradients, basis.signal)
     confidences = nothing if answers.confidence is None else answers.confidence.tolist()
     contributions, unfit = of_each(ranking.paths, answers.signal)
@@ -173,8 +237,17 @@ def results_of(
                 contributions=contributions[i],
             )
         )
-        vars(results[-1]).update({} if orders[i] is None else {SORTED: orders[i]})
+        vars(results[-1]).update(({} if orders[i] is None else {SORTED: orders[i]}) | leading[i])
     return results
+
+
+def _leading(answers: Answers, rows: int) -> list[dict[str, Leading]]:
+    """The top features of each result, by the attribute that holds them; nothing where there are ties to be settled."""
+    if answers.top is None or answers.tied is None:
+        return [{}] * rows
+    columns = ([None] * rows if part is None else _rows(part) for part in answers.top)
+    each = zip(answers.tied.tolist(), *columns, strict=True)
+    return [{} if tied else {LEADING: Leading(*own)} for tied, *own in each]
 
 
 def _copied(tensor: Tensor) -> Tensor:
@@ -187,8 +260,10 @@ def _wide(tensor: Tensor) -> Tensor:
 
 
 def _rows(batch: Tensor) -> list[Tensor]:
-    """Each row as a copy on the CPU, so that a result does not keep its whole batch in memory."""
-    rows: Any = torch.unbind_copy(batch.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
+    """Each row, on the CPU as a copy, so that a result does not keep its whole batch in memory."""
+    if batch.device.type != "cpu":  # scores that are not fetched
+        return list(batch.unbind())
+    rows: Any = torch.unbind_copy(batch)  # type: ignore[func-returns-value]  # which torch's stubs deny
     return list(rows)
 
 

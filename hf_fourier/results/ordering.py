@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,12 +12,36 @@ import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Float, Int, Tensor
+from hf_fourier.typing import Bool, Float, Int, Tensor
 
 #: Rows of so many scores are sorted together: longer ones take so long that a call for each adds nothing.
 SHORT = 2**12
 #: The attribute of a result that holds its order as an accelerator sorted it, until `order` is first read.
 SORTED = "_sorted"
+#: The attribute of a result that holds its top features, where an accelerator sorted no others (`Leading`).
+LEADING = "_leading"
+
+
+@dataclass(frozen=True, eq=False)
+class Leading:
+    """The top features of a result as an accelerator selected them, none tied with another one.
+
+    Attributes:
+        features: The first features of its descending order, int32.
+        scores: Their scores.
+        power: Their fractions of the signal's power; None where they were not asked for.
+    """
+
+    features: Int[Tensor, " top"]
+    scores: Float[Tensor, " top"]
+    power: Float[Tensor, " top"] | None = None
+
+    def is_of(self, scores: Float[Tensor, " features"]) -> bool:
+        """Whether these are the top features of scores, which are not looked at where they are on an accelerator."""
+        if scores.device.type != "cpu" or not len(self.features):
+            return True
+        same = torch.equal(scores[self.features], self.scores)
+        return same and int((scores >= self.scores[-1]).sum()) == len(self.features)
 
 
 def descending(
@@ -67,6 +92,24 @@ def ties_of(provenance: Mapping[str, Any], key: int) -> torch.Generator:
 def sorted_there(scores: Float[Tensor, "rows features"]) -> Int[Tensor, "rows features"]:
     """The descending order of each row, equal scores by index, int32, sorted on the scores' own device."""
     return scores.detach().sort(dim=1, descending=True, stable=True).indices.int()
+
+
+def leading_there(
+    scores: Float[Tensor, "rows features"], count: int
+) -> tuple[Int[Tensor, "rows top"], Float[Tensor, "rows top"], Bool[Tensor, " rows"]]:
+    """The first features of each row's descending order, int32, and their scores, selected on the scores' own device.
+
+    Args:
+        scores: One finite number per feature, more features than `count`.
+        count: How many features.
+
+    Returns:
+        The features, their scores, and the rows in which one of them has the same score as another feature: which of
+        these comes first is not settled.
+    """
+    top = scores.detach().topk(count + 1, dim=1)
+    tied = (top.values[:, 1:] == top.values[:, :-1]).any(1)
+    return top.indices[:, :count].int(), top.values[:, :count], tied
 
 
 def sorted_shuffled(scores: Float[Tensor, "rows features"]) -> Int[Tensor, "rows features"]:
@@ -167,8 +210,25 @@ def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: 
     return count
 
 
-def cuts(multiplicity: Int[Tensor, " ranked"], fractions: Sequence[float]) -> list[tuple[int, float]]:
+def reach(multiplicity: Int[Tensor, " features"], fraction: float) -> int:
+    """How many features from the top a fraction may take, whatever their order: one at least, where each is one bin.
+
+    Args:
+        multiplicity: The features' multiplicities.
+        fraction: The fraction of all degrees of freedom.
+    """
+    return min(len(multiplicity), max(1, round(fraction * int(multiplicity.sum())))) if fraction else 0
+
+
+def cuts(
+    multiplicity: Int[Tensor, " ranked"], fractions: Sequence[float], total: int | None = None
+) -> list[tuple[int, float]]:
     """`cut` for several fractions at once, each with the fraction of all in its prefix.
+
+    Args:
+        multiplicity: As for `cut`; of the first features alone, where all fractions end among them.
+        fractions: The fractions.
+        total: All degrees of freedom N; None for the sum of the multiplicities.
 
     Raises:
         InputError: If a fraction is out of range.
@@ -177,7 +237,7 @@ def cuts(multiplicity: Int[Tensor, " ranked"], fractions: Sequence[float]) -> li
         if not 0 <= fraction <= 1:
             raise InputError(f"fraction {fraction!r}", "a number from 0 to 1", "for a count of features use `k=`")
     held = multiplicity.cpu().numpy().cumsum()
-    total = int(held[-1])
+    total = int(held[-1]) if total is None else total
     fitting = np.searchsorted(held, [round(fraction * total) for fraction in fractions], side="right").tolist()
     counts = [max(1, count) if fraction else 0 for count, fraction in zip(fitting, fractions, strict=True)]
     return [(count, int(held[count - 1]) / total if count else 0.0) for count in counts]

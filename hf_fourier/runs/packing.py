@@ -22,6 +22,7 @@ import torch
 from hf_fourier.results.atomic_writes import ByteChunks
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import digest, sealed, to_json
+from hf_fourier.results.ordering import LEADING, Leading
 from hf_fourier.results.tensor_files import bytes_tensor, laid_out_stating
 from hf_fourier.runs.gene_store import NOT_STORABLE, gene_parts, has_gene_scores
 from hf_fourier.typing import Tensor
@@ -133,8 +134,11 @@ def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any],
 
 def best_features(result: Attribution, top: int) -> dict[str, Tensor]:
     """The top features: their numbers, scores, and shares of the signal's power where the signal is known."""
+    known: Leading | None = vars(result).get(LEADING)
+    if known is not None and known.power is not None and len(known.features) >= min(top, len(result.scores)):
+        return {"features": known.features[:top], "scores": known.scores[:top], "power": known.power[:top]}
     best = result.order[:top]
-    found = {"features": best.to(torch.int32), "scores": result.scores[best]}
+    found = {"features": best.to(torch.int32), "scores": result.scores.cpu()[best]}
     if result.signal is not None:
         power = result.power
         found["power"] = (power / power.sum().clamp(min=torch.finfo(power.dtype).tiny))[best]

@@ -172,7 +172,7 @@ class Run:
             alone = self.machine.processes == 1 and self.machine.requested is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
-        self.worker.keep(self.manifest.settings["store"])
+        self.worker.keep(self.manifest.settings["store"], self.options.top)
         if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
         wrapper, outputs = self.worker.explainer.wrapper, self.manifest.environment.get("outputs")

@@ -15,6 +15,7 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.apply import MethodCall, explain_all
+from hf_fourier.methods.fetched import Asked
 from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.models.inputs.sources import SourceItem
@@ -86,9 +87,17 @@ class Worker:
         job = explainer.job(METHODS.parse("magnitude"), DOMAINS.parse(PLACES), seed, contributions=0)
         return cls(explainer, job, target, None, batch_size, explainer.side_inputs, deletes=True)
 
-    def keep(self, store: str) -> None:
-        """Take over how much of each result is stored: what is not need not be fetched from the model's device."""
-        self.job = replace(self.job, with_gradient=store == "everything")
+    def keep(self, store: str, top: int) -> None:
+        """Take over how much of each result is stored: what is not need not be made or fetched on the model's device.
+
+        Args:
+            store: One of `hf_fourier.runs.packing.STORES`.
+            top: How many features, where only the top ones are stored.
+        """
+        perturbed = (0.0,) if self.grid is None else (*self.grid.keep, *self.grid.delete, 0.0)
+        alone = store == "top"
+        asked = Asked(top if alone else 0, max(perturbed), scores=not alone)
+        self.job = replace(self.job, with_gradient=store == "everything", asked=asked)
 
     def encode(self, item: SourceItem) -> PreparedExample:
         """One example through the processor."""

@@ -12,7 +12,7 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey
-from hf_fourier.results.ordering import SHORT, SORTED, descending_rows, ties_of
+from hf_fourier.results.ordering import LEADING, SHORT, SORTED, descending_rows, reach, ties_of
 from hf_fourier.scoring.example_batch import BatchSize, BatchSource, EncodedExample, ExampleBatch, grouped
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
@@ -98,7 +98,7 @@ def ordered(results: Sequence[Attribution]) -> Sequence[Attribution]:
     short = [
         result
         for result in results
-        if not {"order", SORTED} & vars(result).keys() and len(result.scores) <= SHORT and result.scores.is_cpu
+        if not {"order", SORTED, LEADING} & vars(result).keys() and len(result.scores) <= SHORT and result.scores.is_cpu
     ]
     for members in grouped(short, lambda result: (len(result.scores), result.scores.dtype)):
         own = [short[i] for i in members]
@@ -145,7 +145,9 @@ def _split(
     result: Attribution, grid: FractionGrid, overwrite: bool
 ) -> tuple[list[Perturbation], tuple[CurvePoint, ...]]:
     """The perturbations that have to run, and the points of the others, which are known from the same features."""
-    requests = perturbations(0, result.order, result.layout.counts, grid)
+    counts = result.layout.counts
+    most = max((*grid.keep, *grid.delete), default=0.0) if LEADING in vars(result) else 1.0
+    requests = perturbations(0, result.leading(reach(counts, most)), counts, grid)
     if overwrite:
         return requests, ()
     if result.curve is not None:

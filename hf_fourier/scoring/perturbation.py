@@ -30,7 +30,7 @@ class Perturbation:
         mode: Whether the top is kept or deleted.
         fraction: The requested fraction.
         actual_fraction: The fraction of the longest prefix that fits.
-        order: Features in descending order.
+        order: Features in descending order, at least those of that prefix.
         count: How many of them are in that prefix.
         key: Which features are left: equal for perturbations of one example that leave the same features.
     """
@@ -48,7 +48,7 @@ class Perturbation:
 
     @property
     def mask(self) -> Bool[Tensor, " features"]:
-        """The features that are left."""
+        """The features that are left, where the order is of all features."""
         mask = torch.full((len(self.order),), self.mode == "delete")
         mask[self.order[: self.count]] = self.mode == "keep"
         return mask
@@ -60,18 +60,19 @@ class Perturbation:
 
 
 def perturbations(
-    example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], grid: FractionGrid
+    example: int, order: Int[Tensor, " ranked"], multiplicity: Int[Tensor, " features"], grid: FractionGrid
 ) -> list[Perturbation]:
     """All perturbations of a grid by one order.
 
     Args:
         example: Its index in the batch.
-        order: Features in descending order.
+        order: Features in descending order, at least as many as the largest fraction takes (`reach`).
         multiplicity: By feature.
         grid: The fractions to keep and to delete.
     """
     fractions = tuple(dict.fromkeys(grid.keep + grid.delete))
-    prefixes = dict(zip(fractions, cuts(multiplicity[order], fractions), strict=True))
+    total = None if len(order) == len(multiplicity) else int(multiplicity.sum())
+    prefixes = dict(zip(fractions, cuts(multiplicity[order], fractions, total), strict=True))
     return [
         Perturbation(example, mode, fraction, prefixes[fraction][1], order, prefixes[fraction][0])
         for mode, fraction in grid
@@ -103,6 +104,9 @@ def run_perturbations(
     for i, request in enumerate(requests):
         equal.setdefault((request.example, request.key), []).append(i)
         orders.setdefault(request.example, request.order)
+    if score.signal.device.type != "cpu":  # the rest of an order has no effect and need not get there
+        most = max((request.count for request in requests), default=0)
+        orders = {example: order[:most] for example, order in orders.items()}
     filtered = _FilteredSignals(basis, score.signal, orders, replacement)
     unique, points = list(equal.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(requests)
     # Rows of small signals are made for several batches at once.
@@ -149,7 +153,7 @@ class _FilteredSignals:
     Args:
         basis: The domain.
         x: The examples.
-        orders: Features in descending order, by example.
+        orders: Features in descending order, by example: all, or the same number of first ones, as many as are counted.
         replacement: The coefficients of what stands in a deleted feature's place; None for zero.
     """
 
@@ -169,10 +173,10 @@ class _FilteredSignals:
         if x.device.type != "cpu":
             self._ranks = _ranks_there(basis, x, orders)
             return
-        ranks = np.zeros((len(x), len(basis)), dtype=np.int32)
+        ranks = np.full((len(x), len(basis)), len(basis), dtype=np.int32)
         places = np.arange(len(basis), dtype=np.int32)
         for example, order in orders.items():
-            ranks[example, order.cpu().numpy()] = places
+            ranks[example, order.cpu().numpy()] = places[: len(order)]
         self._ranks = basis.expand_to_bins(torch.from_numpy(ranks))
 
     def with_complements(self, requests: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
@@ -216,12 +220,16 @@ class _FilteredSignals:
 def _ranks_there(
     basis: Basis, x: Float[Tensor, "examples *signal"], orders: Mapping[int, Int[Tensor, " features"]]
 ) -> Int[Tensor, "examples stored"]:
-    """The rank of each stored bin's feature in its example's order, made on the examples' own device."""
-    ranks = torch.zeros((len(x), len(basis)), dtype=torch.int32, device=x.device)
+    """The rank of each stored bin's feature in its example's order, made on the examples' own device.
+
+    Features that are not in the orders come last.
+    """
+    ranks = torch.full((len(x), len(basis)), len(basis), dtype=torch.int32, device=x.device)
     if orders:
         lines = to_device(torch.stack(list(orders.values())).int(), x.device).long()
-        places = torch.arange(len(basis), dtype=torch.int32, device=x.device).expand(len(lines), -1)
-        ranks[to_device(torch.tensor(list(orders)), x.device)] = torch.empty_like(places).scatter_(1, lines, places)
+        places = torch.arange(lines.shape[1], dtype=torch.int32, device=x.device).expand(len(lines), -1)
+        own = to_device(torch.tensor(list(orders)), x.device)
+        ranks[own] = ranks[own].scatter_(1, lines, places)
     return basis.expand_to_bins(ranks)
 
 

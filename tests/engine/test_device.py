@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from transformers import ViTImageProcessor
 
 from hf_fourier import Attribution, FourierExplainer, torch_state
 from hf_fourier.errors import NotFinite
-from hf_fourier.results.ordering import SORTED
+from hf_fourier.results import ordering
+from hf_fourier.results.ordering import SORTED, descending, leading_there
 from hf_fourier.runs.worker import Worker
 from hf_fourier.scoring.heads.sequences import Transcript
 from hf_fourier.scoring.pending import fetch
@@ -52,7 +55,12 @@ def same(a: Attribution, b: Attribution) -> None:
     torch.testing.assert_close(a.signal, b.signal)
     assert sorted(b.order.tolist()) == list(range(len(b.scores)))
     assert bool((b.scores[b.order].diff() <= 0).all())
+    same_curve(a, b, nearly)
+
+
+def same_curve(a: Attribution, b: Attribution, nearly: float = 1e-3) -> None:
     for one, other in zip(a.curve.points if a.curve else (), b.curve.points if b.curve else (), strict=True):
+        assert (one.mode, one.actual_fraction) == (other.mode, other.actual_fraction)
         assert one.value == pytest.approx(other.value, rel=nearly, abs=1e-3)
 
 
@@ -114,6 +122,87 @@ def test_ties_are_settled_by_the_same_rule() -> None:
     del b.order
     vars(b)[SORTED] = a.order.int()
     assert bool((b.scores[b.order].diff() <= 0).all()), "an order of other scores is not taken"
+
+
+def test_the_top_is_selected_as_the_whole_order_has_it() -> None:
+    numbers = torch.Generator().manual_seed(0)
+    scores = torch.randn(6, 200, generator=numbers)
+    scores[1, [3, 50, 199]] = scores[1].max()  # three share the first place
+    scores[2] = scores[2].round()  # ties everywhere
+    ninth = scores[3].sort(descending=True).indices[8:10]
+    scores[3, ninth] = scores[3, ninth[0]].clone()  # the last one that is asked for is tied with the next
+    scores[4, scores[4].argsort()[:2]] = -9.0  # a tie far below
+    scores[5, 7], scores[5, 8] = 0.0, -0.0
+    scores[5, 9:] = -scores[5, 9:].abs()
+    scores[5, :7] = scores[5, :7].abs()
+    (top, values, tied), _ = counted(lambda: tuple(part.cpu() for part in leading_there(scores.to(THERE), 9)))
+    assert tied.tolist() == [False, True, True, True, False, True]
+    for row in (0, 4):
+        assert torch.equal(top[row].long(), descending(scores[row])[:9])
+        assert torch.equal(values[row], scores[row][top[row].long()])
+
+
+@pytest.fixture
+def no_host_sort(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many rows were sorted on the host."""
+    done, sorts = list[int](), ordering._by_digits
+    monkeypatch.setattr(ordering, "_by_digits", lambda bits: done.append(len(bits)) or sorts(bits))
+    return lambda: len(done)
+
+
+def test_where_a_few_top_features_are_asked_for_no_more_are_sorted(no_host_sort: Callable[[], int]) -> None:
+    here, there, pictures = pair("pictures")
+    expected = here.perturb(here.explain(pictures, method="ffc"), [0.01, 0.02])
+    before, there.sorted_features = no_host_sort(), 40
+    there.with_gradient = False
+    found, device = counted(lambda: there.explain(pictures, method="ffc"))
+    assert device.counts["read"] == 1, device.places
+    assert sum(device.sizes) < 3 * 4 * (len(found[0].scores) + 2 * 40 + 200)
+    found, device = counted(lambda: there.perturb(found, [0.01, 0.02]))
+    assert (device.counts["read"], device.counts["sort"]) == (1, 0), device.places
+    for one, other in zip(expected, found, strict=True):
+        assert [row["rank"] for row in other.top_features(12).rows()] == list(range(1, 13))
+        assert torch.equal(other.leading(40), descending(other.scores)[:40])
+        same_curve(one, other)
+    assert no_host_sort() == before + 3, "by this test itself"
+    there.perturb(found, [0.5])  # more than was sorted
+    assert found[0].curve.at("keep", 0.5).value == pytest.approx(
+        here.perturb(expected, [0.5])[0].curve.at("keep", 0.5).value, rel=1e-3
+    )
+    changed = found[0]
+    del changed.order
+    changed.scores = changed.scores.flip(0)
+    assert torch.equal(changed.leading(5)[:5], descending(changed.scores)[:5]), "those of other scores are not taken"
+
+
+@pytest.mark.parametrize("method", ["ffc", "low_frequency"])  # of the second many scores are tied
+def test_a_run_that_stores_the_top_fetches_no_more_of_scores(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_host_sort: Callable[[], int]
+) -> None:
+    build, processor = KINDS["pictures"][0], ViTImageProcessor(size={"height": 32, "width": 32})
+    here, there = FourierExplainer(build(), processor), FourierExplainer(moved(build()), processor)
+    data = list(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8))
+    options: dict[str, Any] = {"method": method, "fractions": [0.01], "store": "top", "top": 30, "progress": False}
+    expected = here.explain_dataset(data, tmp_path / "here", **options)
+    sizes, sorts, keep = list[int](), list[int](), Worker.keep
+
+    def kept(worker: Worker, *given: Any) -> None:
+        sizes.append(sum(device.sizes))  # the examples of the estimate came with all of their scores
+        sorts.append(no_host_sort())
+        keep(worker, *given)
+
+    monkeypatch.setattr(Worker, "keep", kept)
+    with on_device() as device:
+        found = there.explain_dataset(data, tmp_path / "there", **options)
+    tied = method == "low_frequency"
+    assert (sum(device.sizes) - sizes[0] < 3 * 4 * 1600) == (not tied)  # of 1600 features
+    assert (no_host_sort() > sorts[0]) == tied
+    for one, other in zip(expected.rows(30), found.rows(30), strict=True):
+        assert (one["label"], one["top_feature"]) == (other["label"], other["top_feature"])
+        for name in ("top_score", "top_power"):
+            assert one[name] == pytest.approx(other[name], rel=1e-4, abs=1e-7)
+        for a, b in zip(one["curve"], other["curve"], strict=True):
+            assert a["value"] == pytest.approx(b["value"], rel=1e-3, abs=1e-4)
 
 
 def test_a_device_without_float64_is_asked_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
