@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.models.inspection import device_of, owner, reachable_modules
 from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.compiled_calls import compiled_calls
 from hf_fourier.scoring.layer_gradients import matching
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Tensor
@@ -214,7 +215,8 @@ def _recorded(model: torch.nn.Module, name: str | None) -> Iterator[list[Tensor]
     modules = {} if name is None else matching(model, [name])
     handles = [module.register_forward_hook(record) for module in modules.values()]
     try:
-        yield found
+        with compiled_calls.unused(model if handles else None):
+            yield found
     finally:
         for handle in handles:
             handle.remove()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError
+from hf_fourier.scoring.compiled_calls import compiled_calls
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Float, Int, Tensor
 
@@ -79,7 +80,7 @@ class EmbeddingHook:
         embeddings = [m for m in self.model.modules() if isinstance(m, torch.nn.Embedding) or m is self._module]
         handles = [module.register_forward_hook(watch, with_kwargs=True) for module in embeddings]
         try:
-            with torch.no_grad():
+            with torch.no_grad(), compiled_calls.unused(self.model):
                 run()
         finally:
             for handle in handles:
@@ -123,7 +124,8 @@ class EmbeddingHook:
             return
         handle = self._module.register_forward_hook(hook, with_kwargs=True)
         try:
-            yield calls
+            with compiled_calls.unused(self.model):
+                yield calls
         finally:
             handle.remove()
 

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import ModelError
+from hf_fourier.scoring.compiled_calls import compiled_calls
 from hf_fourier.scoring.heads import Binary, Categorical, Head, Regression, part_of
 from hf_fourier.torch_state import ours, taken
 from hf_fourier.typing import Tensor
 
-#: Where `module.compile()` puts the compiled call, which would not see our hooks.
-_COMPILED = "_compiled_call_impl"
 #: How far into what a callable holds modules are looked for.
 _DEPTH = 5
 #: How many things are looked at, and what holds none.
@@ -39,7 +38,9 @@ def alone(*models: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def eval_mode(model: torch.nn.Module) -> Iterator[None]:
-    """This thread's alone, in evaluation mode, uncompiled, without parameter gradients inside; as it was afterwards.
+    """This thread's alone, in evaluation mode, without parameter gradients inside; as it was afterwards.
+
+    It is not compiled inside, but for passes that no hook watches (`compiled_calls`).
 
     Running statistics that a model goes on collecting in evaluation mode are put back, too.
 
@@ -47,8 +48,8 @@ def eval_mode(model: torch.nn.Module) -> Iterator[None]:
     the model was made.
     """
     modules = list(model.modules())
-    training, needing, compiled, lent = list[Any](), list[Tensor](), list[tuple[Any, Any]](), list[_Loan]()
-    with taken(*modules), ours():
+    training, needing, lent = list[Any](), list[Tensor](), list[_Loan]()
+    with taken(*modules), ours(), compiled_calls.set_aside(model, modules):
         collected = _statistics(modules)
         try:
             for module in modules:
@@ -59,10 +60,6 @@ def eval_mode(model: torch.nn.Module) -> Iterator[None]:
                     if parameter is not None and parameter.requires_grad and not parameter.is_inference():
                         needing.append(parameter)
                         parameter.requires_grad_(False)
-                call = vars(module).get(_COMPILED)
-                if call is not None:
-                    compiled.append((module, call))
-                    setattr(module, _COMPILED, None)
             _lend_out_of_inference(modules, lent)
             yield
         finally:
@@ -70,10 +67,10 @@ def eval_mode(model: torch.nn.Module) -> Iterator[None]:
                 module.training = True
             for needed in needing:
                 needed.requires_grad_(True)
-            for module, call in compiled:
-                setattr(module, _COMPILED, call)
             for buffer, before in collected:
-                if not torch.equal(buffer, before):  # a norm's own update does not count as a change
+                if buffer.device.type != "cpu":  # not compared, which would be waited for; not marked as changed
+                    buffer.data.copy_(before)
+                elif not torch.equal(buffer, before):  # a norm's own update does not count as a change
                     buffer.copy_(before)
             for store, name, tensor, plain in lent:
                 if store.get(name) is plain:  # the model has not put another one there
@@ -189,6 +186,7 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
             inner = getattr(model, "_orig_mod", None)
         if not isinstance(inner, torch.nn.Module):
             return model
+        compiled_calls.note(inner, model)
         model = inner
 
 
