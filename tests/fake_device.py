@@ -63,9 +63,12 @@ class FakeDevice(TorchDispatchMode):
 
     Attributes:
         counts: "read", times the host would wait; "of the model", those of the model's own code; "sort", sorts of CPU
-            tensors of real numbers; "upload", copies to the device; "float64", operations there with such numbers.
+            tensors of real numbers; "upload", copies to the device; "pageable", those of them that do not go by way of
+            pinned memory (`to_device`), which CUDA's host waits for too, without the model's own; "float64",
+            operations there with such numbers.
         sizes: Bytes of each copy to the CPU.
         places: The line of each read.
+        uploads: The line of each pageable copy.
     """
 
     def __init__(self) -> None:
@@ -73,17 +76,25 @@ class FakeDevice(TorchDispatchMode):
         self.counts: Counter[str] = Counter()
         self.sizes: list[int] = []
         self.places: list[str] = []
+        self.uploads: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = self.counts["read"]
+        before, uploads = self.counts["read"], self.counts["upload"]
         result = run(func, args, kwargs or {}, self.counts, self.sizes)
+        if (self.counts["read"], self.counts["upload"]) == (before, uploads):
+            return result
+        frames = traceback.extract_stack()
+        of_model = any("/transformers/" in frame.filename for frame in frames)
+        ours = [frame for frame in frames if "/hf_fourier/" in frame.filename][-3:]
+        place = f"{func} by " + " < ".join(f"{f.filename}:{f.lineno}" for f in reversed(ours))
         if self.counts["read"] > before:
-            frames = traceback.extract_stack()
-            if any("/transformers/" in frame.filename for frame in frames):
+            if of_model:
                 self.counts.update({"read": -1, "of the model": 1})
             else:
-                ours = [frame for frame in frames if "/hf_fourier/" in frame.filename][-3:]
-                self.places.append(f"{func} by " + " < ".join(f"{f.filename}:{f.lineno}" for f in reversed(ours)))
+                self.places.append(place)
+        elif ours and not of_model and not any(frame.name == "to_device" for frame in frames):
+            self.counts["pageable"] += 1
+            self.uploads.append(place)
         return result
 
 

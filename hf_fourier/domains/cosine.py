@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import ClassVar
@@ -53,7 +54,11 @@ class CosineBasis(Basis):
         out = x if x.dtype == torch.float64 else x.float()
         for d in reversed(self.dims):
             short = self.signal.shape[d] <= SHORT
-            out = along(_matrix(self.signal.shape[d]).to(out), out, d + 1) if short else _dct(out, d + 1)
+            out = (
+                along(_placed(_matrix, self.signal.shape[d], out.device, out.dtype), out, d + 1)
+                if short
+                else _dct(out, d + 1)
+            )
         return out.flatten(1)
 
     def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
@@ -61,7 +66,11 @@ class CosineBasis(Basis):
         out = coefficients.reshape(-1, *self.signal.shape)
         for d in self.dims:
             short = self.signal.shape[d] <= SHORT
-            out = along(_matrix(self.signal.shape[d]).to(out).T, out, d + 1) if short else _idct(out, d + 1)
+            out = (
+                along(_placed(_matrix, self.signal.shape[d], out.device, out.dtype).T, out, d + 1)
+                if short
+                else _idct(out, d + 1)
+            )
         return out
 
     @cached_property
@@ -100,15 +109,29 @@ def _idct(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
     return out.movedim(-1, dim)
 
 
+@lru_cache(maxsize=256)
+def _placed(table: Callable[[int], Tensor], n: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A table for length n on a device, where it is copied to once, in a real type or its complex counterpart."""
+    values = table(n)
+    return values.to(device, dtype.to_complex() if values.is_complex() else dtype)
+
+
 def _turn(n: int, like: Tensor) -> Tensor:
     """`exp(−iπk / 2n)` for the stored bins of a real FFT of length n."""
+    return _placed(_turns, n, like.device, like.dtype)
+
+
+def _turns(n: int) -> Tensor:
     angle = torch.arange(n // 2 + 1, dtype=torch.float64) * (-math.pi / (2 * n))
-    turn = torch.polar(torch.ones_like(angle), angle)
-    return turn.to(like.device, torch.complex128 if like.dtype == torch.float64 else torch.complex64)
+    return torch.polar(torch.ones_like(angle), angle)
 
 
 def _scale(n: int, like: Tensor) -> Tensor:
     """The factors that make the transform orthonormal."""
+    return _placed(_scales, n, like.device, like.dtype)
+
+
+def _scales(n: int) -> Tensor:
     scale = torch.full((n,), (2 / n) ** 0.5, dtype=torch.float64)
     scale[0] = n**-0.5
-    return scale.to(like)
+    return scale

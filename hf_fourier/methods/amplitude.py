@@ -21,6 +21,7 @@ from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Bool, Float, Inexact, Tensor
 
 #: Amplitudes and derivatives up to this share of their root mean square over an example's features count as zero: what
@@ -127,6 +128,8 @@ def polar_gradients(
         coefficients: Those of the signals, `basis.forward(x)`.
         pulled: The gradient over coefficients, `basis.pullback(ds/dx)`.
     """
+    if not has_float64(coefficients.device):
+        coefficients, pulled = coefficients.cpu(), pulled.cpu()
     amplitude = basis.magnitude(coefficients)
     absent = _negligible(basis, amplitude)
     radial = basis.inner(coefficients, pulled)

@@ -6,6 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypedDict
@@ -21,7 +22,7 @@ from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.formats import VERSION
 from hf_fourier.results.remarks import dithered
-from hf_fourier.scoring.batching import MEMORY, MicroBatcher
+from hf_fourier.scoring.batching import MEMORY, MicroBatcher, is_out_of_memory
 from hf_fourier.scoring.example_batch import (
     BatchSize,
     BatchSource,
@@ -150,32 +151,18 @@ def explain_all(
             them as `completed`, by index. Where a model returns NaN or infinities for some examples, all others are
             done first.
     """
-    done: dict[int, Attribution] = {}
-    failed: dict[int, str] = {}
-    advice: dict[str, str] = {}
-
-    def explain(indices: list[int], batcher: MicroBatcher) -> None:
-        while indices:
-            try:
-                results = _explain_batch([requests[i] for i in indices], job, source, batch_size, batcher)
-            except NotFinite as error:
-                failed.update({indices[row]: message for row, message in error.found.items()})
-                if len(requests) == 1:
-                    raise
-                advice.update({"expected": error.expected, "hint": error.hint})
-                indices = [i for i in indices if i not in failed]
-                continue
-            done.update(zip(indices, results, strict=True))
-            break
-        if callable(job.progress):
-            job.progress(len(done), len(requests))
-
+    batches = _Batches(requests, job, source, batch_size)
+    done, failed = batches.done, batches.failed
     try:
         for indices in grouped(requests, _alike):
-            in_batches(indices, examples_per_batch(requests[indices[0]].example, batch_size, source), explain)
+            size = examples_per_batch(requests[indices[0]].example, batch_size, source)
+            in_batches(indices, size, batches.explain)
+        batches.finish()
         if failed:
-            raise NotFinite({i: f"{message} of example {i}" for i, message in failed.items()}, **advice)
+            raise NotFinite({i: f"{message} of example {i}" for i, message in failed.items()}, **batches.advice)
     except Exception as error:
+        with suppress(Exception):
+            batches.finish()
         error.completed = done  # type: ignore[attr-defined]
         if done:
             error.add_note(f"{len(done)} of {len(requests)} examples were done: they are in this error's `completed`")
@@ -183,14 +170,85 @@ def explain_all(
     return [done[i] for i in range(len(requests))]
 
 
-def _explain_batch(
+class _Batches:
+    """Explains examples batch by batch; on an accelerator, results are made while it works on the next batch.
+
+    Attributes:
+        done: Results by index.
+        failed: By index, where a model's answers are not finite.
+        advice: What the error says is expected, and its hint.
+
+    Args:
+        requests, job, source, batch_size: As for `explain_all`.
+    """
+
+    def __init__(
+        self, requests: Sequence[ExplanationRequest], job: MethodCall, source: BatchSource, batch_size: BatchSize
+    ) -> None:
+        self._requests, self._job, self._source, self._batch_size = requests, job, source, batch_size
+        self.done: dict[int, Attribution] = {}
+        self.failed: dict[int, str] = {}
+        self.advice: dict[str, str] = {}
+        #: The batch whose answers are under way.
+        self._waiting: list[tuple[list[int], Callable[[], list[Attribution]]]] = []
+
+    def explain(self, indices: list[int], batcher: MicroBatcher) -> None:
+        """Rank one batch, and make the results of the one before."""
+        begun = None
+        while indices and begun is None:
+            try:
+                begun = self._begin(indices, batcher)
+            except NotFinite as error:  # on a CPU, where nothing is put off
+                indices = self._finite(indices, error)
+        self.finish()
+        if begun is not None:
+            self._waiting.append((indices, begun))
+        if self._source.device.type == "cpu":
+            self.finish()
+
+    def finish(self) -> None:
+        """Make the results of the batch whose answers are under way."""
+        while self._waiting:
+            indices, results_of_batch = self._waiting[-1]
+            try:
+                results = results_of_batch()
+            except NotFinite as error:
+                self._waiting.pop()
+                others = self._finite(indices, error)
+                in_batches(others, max(1, len(others)), self.explain)
+            else:
+                self._waiting.pop()
+                self.done.update(zip(indices, results, strict=True))
+            if callable(self._job.progress):
+                self._job.progress(len(self.done), len(self._requests))
+
+    def _begin(self, indices: list[int], batcher: MicroBatcher) -> Callable[[], list[Attribution]]:
+        batch = [self._requests[i] for i in indices]
+        try:
+            return _begin_batch(batch, self._job, self._source, self._batch_size, batcher)
+        except Exception as error:
+            if not self._waiting or not is_out_of_memory(error):
+                raise
+        self.finish()  # and free what the other batch holds
+        return _begin_batch(batch, self._job, self._source, self._batch_size, batcher)
+
+    def _finite(self, indices: list[int], error: NotFinite) -> list[int]:
+        """Take down which examples have answers that are not finite, and return the others."""
+        self.failed.update({indices[row]: message for row, message in error.found.items()})
+        if len(self._requests) == 1:
+            raise error
+        self.advice.update({"expected": error.expected, "hint": error.hint})
+        return [i for i in indices if i not in self.failed]
+
+
+def _begin_batch(
     requests: Sequence[ExplanationRequest],
     job: MethodCall,
     source: BatchSource,
     batch_size: BatchSize,
     outer: MicroBatcher,
-) -> list[Attribution]:
-    """The results of examples with one batch key."""
+) -> Callable[[], list[Attribution]]:
+    """Rank examples with one batch key; what is returned makes their results when the answers have arrived."""
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
@@ -225,7 +283,7 @@ def _explain_batch(
         **_provenance(job, method, score),
         **({"contributions": points} if points or job.contributions is not None else {}),
         "signal": examples[0].signal.kind,
-        "seconds": (time.perf_counter() - start) / len(requests),
+        "seconds": 0.0,
         "passes": {
             "forward": score.passes.forward / len(requests),
             "backward": score.passes.backward / len(requests),
@@ -234,7 +292,13 @@ def _explain_batch(
         "halvings": outer.splits,
     }
     notes = [*job.notes, *score.notes, *([dithered(job.dither)] if job.dither else [])]
-    return results_of(requests, basis, score, answers, provenance, notes)
+
+    def results() -> list[Attribution]:
+        arrived = answers()
+        provenance["seconds"] = (time.perf_counter() - start) / len(requests)
+        return results_of(requests, basis, score, arrived, provenance, notes)
+
+    return results
 
 
 def _alike(request: ExplanationRequest) -> Any:

@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
-from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.methods.base import METHODS, Method, Ranking, numbers
 from hf_fourier.methods.subset_method import check_whole
 from hf_fourier.scoring.replacements import DRAWN, checked_replacement, replacement_coefficients
 from hf_fourier.scoring.score import Score
@@ -90,7 +90,7 @@ class BandMask(Method):
             share = min(1.0, 2 * (step + 1) / self.steps)
             mask = within_budget(mask - STEP * velocity, FIRST_BUDGET + share * (self.keep - FIRST_BUDGET))
             total = total + mask
-        return Ranking((total / self.steps).to(x), clean.gradient, {"mask": evaluated.to(x), "value": value.tolist()})
+        return Ranking((total / self.steps).to(x), clean.gradient, {"mask": evaluated.to(x), "value": numbers(value)})
 
 
 def neighbour_slope(mask: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:

@@ -14,7 +14,7 @@ from hf_fourier.methods.path_gradients import Path
 from hf_fourier.registry import Registry
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Bool, Float, Tensor
+from hf_fourier.typing import Bool, Float, Num, Tensor
 
 METHODS: Registry[Method] = Registry("method")
 
@@ -38,6 +38,18 @@ def asks_gradient(spec: str, otherwise: bool = False) -> bool:
 PROPERTIES = ("complete", "seeded", "attack")
 
 
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """One plain number or truth value for each example, among the extras of a ranking, still on an accelerator."""
+
+    values: Num[Tensor, " batch"] | Bool[Tensor, " batch"]
+
+
+def numbers(values: Num[Tensor, " batch"] | Bool[Tensor, " batch"]) -> Any:
+    """One plain number or truth value for each example, for the extras of a ranking: a list, on the CPU at once."""
+    return values.tolist() if values.device.type == "cpu" else Numbers(values.detach())
+
+
 @dataclass(frozen=True)
 class Ranking:
     """What a method returns for a batch of examples.
@@ -46,7 +58,7 @@ class Ranking:
         scores: One number per feature, higher is more important, shape `(batch, K)`.
         gradient: The clean signed gradient of the score at the signal, shape `(batch, *signal)`; None if none was
             taken.
-        extras: Further output of the method: by name, one entry per example.
+        extras: Further output of the method: by name, one entry per example, or `Numbers`.
         completeness_error: The sum of the scores minus the sum that they should have, shape `(batch,)`, for complete
             methods.
         baseline_value: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to

@@ -14,10 +14,11 @@ from torch.nn.functional import conv2d, interpolate, pad
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
-from hf_fourier.methods.base import Method, Ranking
+from hf_fourier.methods.base import Method, Ranking, numbers
 from hf_fourier.methods.ffc import scale_to_length
 from hf_fourier.methods.path_gradients import gradients_at
 from hf_fourier.scoring.heads import Reading
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Tensor
@@ -183,10 +184,12 @@ class Exploration(Method):
 
         def copy(j: int) -> Tensor:
             number, jitter = step * self.copies + j, torch.tensor(self.rho, dtype=torch.float32)
-            noise = explorer.forward((self.sigma or 0) * rng.normal(shape, "noise", number).to(d))
+            noise = explorer.forward(
+                (self.sigma or 0) * to_device(rng.normal(shape, "noise", number), d.device).to(d.dtype)
+            )
             if bands is not None:
                 noise, jitter = explorer.scale_features(noise, bands.weights), (self.rho * bands.weights).clamp(max=1)
-            factors = 1 + jitter * (2 * rng.uniform(features, "factors", number).to(d) - 1)
+            factors = 1 + jitter * (2 * to_device(rng.uniform(features, "factors", number), d.device).to(d.dtype) - 1)
             copied = explorer.inverse(explorer.scale_features(coefficients + noise, factors))
             if self.diversity:
                 copied, back[j] = jittered_copies(copied, rng.uniform((4,), "diversity", number), self.diversity)
@@ -228,10 +231,10 @@ class BandWeights:
         channels = [i + 2 for i, axis in enumerate(explorer.signal.axes) if axis.channel]
         m = explorer.multiplicity.to(self.weights)
         return {
-            "cutoff": self.cutoff.tolist(),
+            "cutoff": numbers(self.cutoff),
             "band_maps": parts.sum(channels) if channels else parts,
             "band_scores": parts.flatten(2).sum(2),
-            "noise_power": ((m * self.weights.square()).sum(1) / m.sum()).tolist(),
+            "noise_power": numbers((m * self.weights.square()).sum(1) / m.sum()),
         }
 
 
@@ -294,24 +297,24 @@ class StepScale:
         flat = d.flatten(1)
         length = flat.norm(dim=1) / (1 if self.ranged else math.sqrt(flat.shape[1]))
         kind = ["pixel" if self.ranged else "rms"] * len(d)
-        return {"linf": flat.abs().amax(1).tolist(), "l2": length.tolist(), "unit": kind}
+        return {"linf": numbers(flat.abs().amax(1)), "l2": numbers(length), "unit": kind}
 
 
 def _end(x: Float[Tensor, "batch *signal"], readings: list[Reading]) -> dict[str, Any]:
     """The end of the walk and its prediction."""
     first, last = readings[0], readings[-1]
-    sure = [None] * len(x) if last.confidence is None else last.confidence.tolist()
+    sure = [None] * len(x) if last.confidence is None else numbers(last.confidence)
     return {
         "adversarial": x,
         "flipped": has_flipped(first, last),
-        "adversarial_agrees": last.agreement.tolist(),
+        "adversarial_agrees": numbers(last.agreement),
         "adversarial_confidence": sure,
     }
 
 
-def has_flipped(before: Reading, after: Reading) -> list[bool]:
-    """For each row, whether most decisions were the frozen ones before, and no longer are."""
-    return ((before.agreement >= 0.5) & (after.agreement < 0.5)).tolist()
+def has_flipped(before: Reading, after: Reading) -> Any:
+    """For each row, whether most decisions were the frozen ones before, and no longer are (see `numbers`)."""
+    return numbers((before.agreement >= 0.5) & (after.agreement < 0.5))
 
 
 def check_range(name: str, value: float | None, most: float) -> None:

@@ -13,6 +13,8 @@ from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS
 from hf_fourier.methods.exploration import BandWeights, Exploration, check_range
+from hf_fourier.scoring.pending import to_device
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Float, Tensor
 
 
@@ -63,7 +65,7 @@ class FAMPE(Exploration):
             raise SpecError("bands of features without a frequency", "a Fourier basis", "use another explorer")
         cutoff = cutoffs(explorer, x, radius, self.tau)
         # Radii of the same circle differ by rounding.
-        low = (radius <= cutoff.unsqueeze(1) * (1 + 1e-6)).to(x.device)
+        low = (radius.to(cutoff.device) <= cutoff.unsqueeze(1) * (1 + 1e-6)).to(x.device)
         weights = torch.where(low, x.new_full((), 2 * self.alpha), 2 * (1 - self.alpha))
         return BandWeights(cutoff, low, weights)
 
@@ -79,8 +81,9 @@ def cutoffs(
     coefficients = explorer.forward(x)
     magnitude = explorer.magnitude(coefficients)
     above_floor = magnitude > 8 * torch.finfo(magnitude.dtype).eps * magnitude.amax(1, keepdim=True)
-    power = torch.where(above_floor, magnitude / magnitude.amax(1, keepdim=True), 0).cpu().double().square()
-    power = power * explorer.multiplicity * (radius > 0)
+    power = in_float64(torch.where(above_floor, magnitude / magnitude.amax(1, keepdim=True), 0)).square()
+    radius = to_device(radius, power.device)
+    power = power * explorer.multiplicity.to(power.device) * (radius > 0)
     order = radius.argsort(stable=True)
     cumulative = power[:, order].cumsum(1)
     first = (cumulative >= tau * cumulative[:, -1:]).int().argmax(1)

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.domains import Basis, SignalShape
 from hf_fourier.errors import NotFinite
-from hf_fourier.methods.base import Ranking
+from hf_fourier.methods.base import Numbers, Ranking
 from hf_fourier.methods.contributions import of_each
 from hf_fourier.methods.path_gradients import Path
 from hf_fourier.results.attribution import Attribution
@@ -91,8 +91,8 @@ def fetched(
     *,
     with_gradient: bool,
     dither: float,
-) -> Answers:
-    """The answers of a batch: on an accelerator the one time that the host waits for it.
+) -> Callable[[], Answers]:
+    """The answers of a batch: begin to copy them, and return what waits for them, on an accelerator the only time.
 
     Args:
         score: The batch, its method done.
@@ -103,8 +103,7 @@ def fetched(
         with_gradient: Whether the gradient is.
         dither: Noise that was added, for the error.
 
-    Raises:
-        NotFinite: If the model's clean output or a score is not finite.
+    What is returned raises `NotFinite` if the model's clean output or a score is not finite.
     """
     scores, gradient = ranking.scores.detach(), ranking.gradient
     away = scores.device.type != "cpu"
@@ -139,13 +138,18 @@ def fetched(
         return tensor
 
     _mapped(made, note)
-    arrived = iter(score.pending.fetch(tensors))
-    own, (value, agreement, confidence), frozen, signal, finite, *rest = _mapped(made, lambda _: next(arrived))
-    if not finite:
-        raise not_finite(replace(ranking, scores=scores, gradient=gradient), score, basis.signal, dither)
-    if stay is not None:
-        own = replace(own, scores=_wide(stay))
-    return Answers(own, gradient, value, agreement, confidence, frozen, signal, *rest)
+    coming = score.pending.sent(tensors)
+
+    def answers() -> Answers:
+        arrived = iter(coming())
+        own, (value, agreement, confidence), frozen, signal, finite, *rest = _mapped(made, lambda _: next(arrived))
+        if not finite:
+            raise not_finite(replace(ranking, scores=scores, gradient=gradient), score, basis.signal, dither)
+        extras = {name: one.values.tolist() if isinstance(one, Numbers) else one for name, one in own.extras.items()}
+        own = replace(own, scores=own.scores if stay is None else _wide(stay), extras=extras)
+        return Answers(own, gradient, value, agreement, confidence, frozen, signal, *rest)
+
+    return answers
 
 
 def _ranked(
@@ -169,7 +173,7 @@ def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
     """Nested containers and dataclasses with `change` of each tensor in place of it, in a fixed order."""
     if isinstance(value, Tensor):
         return change(value)
-    if isinstance(value, (Ranking, Path)):
+    if isinstance(value, (Ranking, Path, Numbers)):
         return replace(value, **{f.name: _mapped(getattr(value, f.name), change) for f in fields(value)})
     if isinstance(value, Mapping):
         return {name: _mapped(one, change) for name, one in value.items()}

@@ -18,6 +18,7 @@ from hf_fourier.scoring.replacements import replacement_coefficients
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.subsets import ENTRIES, SubsetReadings, subset_readings
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Bool, Float, Tensor
 
 #: The filters, in the order of `readings`: the band alone, all but it, up to it, from it on.
@@ -105,7 +106,7 @@ class Filters(SubsetMethod):
         """The readings with noise in one band after another: the bands of one draw of white noise."""
         x, features, shape = score.signal, len(basis), [-1, *[1] * (score.signal.ndim - 1)]
         if not self.levels:
-            return torch.zeros(len(x), 0, features, len(MEASURES), dtype=torch.float64)
+            return in_float64(x.new_zeros(len(x), 0, features, len(MEASURES)))
         spread = (x - x.mean(dim=tuple(range(1, x.ndim)), keepdim=True)).flatten(1).norm(dim=1)
         white = basis.forward(rng.normal(x.shape[1:], "noise").to(x))
         rows = torch.arange(len(x), device=x.device)
@@ -129,9 +130,9 @@ def filter_masks(features: int) -> Bool[Tensor, "subsets features"]:
 
 
 def measures(readings: Reading | SubsetReadings) -> Float[Tensor, "... measures"]:
-    """`MEASURES` side by side, float64 on the CPU; NaN where the head has none or the output is not finite."""
+    """`MEASURES` side by side, by `in_float64`; NaN where the head has none or the output is not finite."""
     columns = (getattr(readings, name) for name in MEASURES)
-    missing = torch.full(readings.value.shape, math.nan, dtype=torch.float64)
-    table = torch.stack([missing if column is None else column.cpu().double() for column in columns], -1)
+    missing = torch.full_like(in_float64(readings.value), math.nan)
+    table = torch.stack([missing if column is None else in_float64(column) for column in columns], -1)
     # What an output that is not finite predicts is no prediction.
     return torch.where(table[..., :1].isfinite(), table, math.nan)

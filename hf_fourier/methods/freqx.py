@@ -13,8 +13,10 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.scoring.layer_gradients import LayerOutput, LayerPass, matches
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Float, Int, Tensor
 
 #: Patterns of module names: one, several, or None; a spec reads a bare number as one.
@@ -126,8 +128,8 @@ class FreqX(Method):
         rows, dtype = len(opened.signal), opened.signal.dtype
 
         def contribution(layer: LayerOutput, seed: Tensor) -> Float[Tensor, "rows features"]:
-            """`<W₊ Jᵀ seed, F>_k` in float64 on the CPU, so that its square neither overflows nor vanishes."""
-            return basis.inner(basis.pullback(opened.vjp(layer, seed)), coefficients).cpu().double()
+            """`<W₊ Jᵀ seed, F>_k` in float64, so that its square neither overflows nor vanishes."""
+            return in_float64(basis.inner(basis.pullback(opened.vjp(layer, seed)), coefficients))
 
         patterns = _patterns(self.detail)
         halves, layers, details = [], [], []
@@ -135,7 +137,8 @@ class FreqX(Method):
             signal = contribution(layer, upstream)
             energy = signal.new_zeros(2, *signal.shape)
             for number in range(self._pulls(layer.size)):
-                seed = self._seed(opened, layer, number, rng).to(upstream)
+                seed = self._seed(opened, layer, number, rng)
+                seed = to_device(seed, upstream.device).to(upstream.dtype)
                 energy[number % 2] += contribution(layer, seed * upstream).square_()
             exact = self._exact(layer.size)
             if exact:
@@ -144,7 +147,8 @@ class FreqX(Method):
                 energy /= self.samples
             bits = mutual_information(signal, energy.sum(0), layer.size, None if exact else self.samples)
             share = normalised(energy, (0, 2))
-            layers.append((signal.sum(1) * opened.dvalue_dmargin.cpu(), *by_band(share.sum(0), bits, band)))
+            slope = opened.dvalue_dmargin.to(signal.device)
+            layers.append((signal.sum(1) * slope, *by_band(share.sum(0), bits, band)))
             halves.append(share.to(dtype))
             if patterns is not None and matches(layer.name.partition("#")[0], patterns):
                 details.append((layer.name, bits.to(dtype)))
@@ -247,6 +251,7 @@ def by_band(
 ) -> tuple[Float[Tensor, "rows bands"], Float[Tensor, "rows bands"]]:
     """The energy of each band, and its mean bits weighted by energy (0 where there is none)."""
     zeros = share.new_zeros(len(share), int(band.max()) + 1)
+    band = to_device(band, share.device)
     energy = zeros.index_add(1, band, share)
     return energy, zeros.index_add(1, band, share * bits) / torch.where(energy > 0, energy, 1)
 

@@ -13,6 +13,7 @@ from hf_fourier.methods.base import METHODS, Ranking
 from hf_fourier.methods.subset_method import SubsetMethod, nothing, only_each, without_each
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Float, Tensor
 
 #: What is asked: each feature deleted, each alone, or both.
@@ -65,7 +66,7 @@ class Occlusion(SubsetMethod):
         values = self.game(score, basis, rng)(torch.cat(masks))
         differences = {}
         if self.mode != "alone":
-            clean = score.clean_reading().value.cpu().double()
+            clean = in_float64(score.clean_reading().value)
             differences["deleted"] = clean.unsqueeze(1) - values[:, :features]
         if self.mode != "deleted":
             differences["alone"] = values[:, -features - 1 : -1] - values[:, -1:]

@@ -13,7 +13,7 @@ from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods.base import Method, Ranking
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.torch_state import has_float64
+from hf_fourier.torch_state import has_float64, in_float64
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
     scores = basis.inner(basis.pullback(sensitivity), basis.forward(x))
     size = maps.abs().flatten(1).sum(1).clamp(min=torch.finfo(maps.dtype).tiny)
     lost = torch.where(there, 0, maps.abs()).flatten(1).sum(1) / size
-    extras = {"zero_share": (~there).flatten(1).double().mean(1).tolist(), "lost_share": lost.tolist()}
+    extras = {"zero_share": in_float64((~there).flatten(1)).mean(1).tolist(), "lost_share": lost.tolist()}
     return Ranking(scores, extras=extras, completeness_error=scores.sum(1) - maps.flatten(1).sum(1))
 
 

@@ -99,7 +99,7 @@ class RandomMasks(SubsetMethod):
             asked = drawn.clone()
             asked[list(fits)] = True  # the whole, which is not run again
             masks.append(drawn)
-            values.append(game(asked))
+            values.append(game(asked).cpu())
             done += count
             if done < least:
                 continue

@@ -13,8 +13,10 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Ranking
 from hf_fourier.methods.subset_method import USE_BANDS, Game, SubsetMethod, check_whole, nothing
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Bool, Float, Int, Tensor
 
 #: Up to so many features all subsets are run.
@@ -94,12 +96,13 @@ class Shapley(SubsetMethod):
         if exact:
             values = game(all_subsets(features))
             empty, whole = values[:, :1], values[:, -1:]
-            one = 2 ** torch.arange(features)
+            one = to_device(2 ** torch.arange(features), values.device)
             extras = {"alone": values[:, one] - empty, "deleted": whole - values[:, -1 - one]}
-            scores, error = values @ shapley_matrix(features).T, torch.zeros(len(x), features, dtype=torch.float64)
+            matrix = to_device(shapley_matrix(features), values.device)
+            scores, error = values @ matrix.T, values.new_zeros(len(x), features)
         else:
             orders = permutation_pairs(rng, len(x), count, features)
-            empty, whole = game(nothing(features)), score.clean_reading().value.cpu().double().unsqueeze(1)
+            empty, whole = game(nothing(features)), in_float64(score.clean_reading().value).unsqueeze(1)
             pairs = marginal_changes(game, orders, empty, whole).unflatten(1, (-1, 2)).mean(2)
             scores, error, extras = pairs.mean(1), pairs.std(1) / math.sqrt(count // 2), {}
         numbers = {name: array.to(x) for name, array in {"standard_error": error, **extras}.items()}
@@ -177,7 +180,7 @@ def changes_in_order(
     batch, count, features = orders.shape
     ends = (end.unsqueeze(1).expand(-1, count, -1) for end in (empty, whole))
     steps = torch.cat([next(ends), values.view(batch, count, features - 1), next(ends)], 2)
-    return steps.diff().gather(2, orders.argsort(-1))
+    return steps.diff().gather(2, to_device(orders.argsort(-1), steps.device))
 
 
 def marginal_changes(

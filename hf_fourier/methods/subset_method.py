@@ -16,6 +16,7 @@ from hf_fourier.scoring.replacements import DRAWN, checked_replacement, replacem
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.subsets import subset_readings
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Bool, Float, Tensor
 
 #: Model rows per example that a method may ask for; with more features there is nothing to tell apart.
@@ -24,7 +25,7 @@ MOST_ROWS = 10_000
 MOST_REMEMBERED = 12
 #: The advice where there are too many features.
 USE_BANDS = "use bands, e.g. domain='fourier:bands=octave'"
-#: `(subsets, K)` or `(batch, subsets, K)` masks -> the score of each example with each subset, float64 on the CPU.
+#: `(subsets, K)` or `(batch, subsets, K)` masks -> the score of each example with each subset, by `in_float64`.
 Game = Callable[[Bool[Tensor, "... features"]], Float[Tensor, "batch subsets"]]
 
 
@@ -68,7 +69,7 @@ class SubsetMethod(Method):
         replacement = replacement_coefficients(self.replacement, score, basis, rng, self.draws)
 
         def values(masks: Bool[Tensor, "... features"]) -> Float[Tensor, "batch subsets"]:
-            return subset_readings(score, basis, masks, replacement).value.cpu().double()
+            return in_float64(subset_readings(score, basis, masks, replacement).value)
 
         return values
 
@@ -109,7 +110,7 @@ def remembered(game: Game, batch: int, features: int) -> Game:
         numbers = (masks * bits).sum(-1)
         before = memory.gather(1, numbers)
         asked = masks | ~before.isnan().unsqueeze(-1)  # the whole, which is not run
-        memory.scatter_(1, numbers, torch.where(before.isnan(), game(asked), before))
+        memory.scatter_(1, numbers, torch.where(before.isnan(), game(asked).cpu(), before))
         return memory.gather(1, numbers)
 
     return values

@@ -101,6 +101,14 @@ class FrontEnd(ABC):
                 got, "a processor with its own defaults", "leave `signal` out to explain the model's input"
             )
 
+    def placed(self, name: str, like: Tensor) -> Tensor:
+        """A table of the front end on the device and in the type of samples, where it is copied to once."""
+        copies: dict[tuple[str, torch.device, torch.dtype], Tensor] = vars(self).setdefault("_copies", {})
+        key = name, like.device, like.dtype
+        if key not in copies:
+            copies[key] = getattr(self, name).to(like)
+        return copies[key]
+
 
 class WhisperFrontEnd(FrontEnd, reads="WhisperFeatureExtractor"):
     """Log-mel over a window that is filled up with silence, `(bands, frames)`; runs in the samples' precision.
@@ -125,7 +133,7 @@ class WhisperFrontEnd(FrontEnd, reads="WhisperFeatureExtractor"):
         window = torch.hann_window(self.fft, dtype=samples.dtype, device=samples.device)
         spectrum = torch.stft(filled, self.fft, self.hop, window=window, return_complex=True)[..., :-1]
         power = spectrum.real.square() + spectrum.imag.square()  # smooth at 0, where the modulus is not
-        logarithm = (self.filters.to(power) @ power).clamp(min=WHISPER_FLOOR).log10()
+        logarithm = (self.placed("filters", power) @ power).clamp(min=WHISPER_FLOOR).log10()
         logarithm = torch.maximum(logarithm, logarithm.amax((1, 2), keepdim=True) - WHISPER_DEPTH)
         return (logarithm + 4.0) / 4.0
 
@@ -171,10 +179,10 @@ class KaldiFrontEnd(FrontEnd):
         frames = (in_float64(samples) * self.scale).unfold(1, self.length, self.hop)
         frames = frames - frames.mean(2, keepdim=True)
         before = torch.cat([frames[..., :1], frames[..., :-1]], 2)
-        frames = (frames - KALDI_PREEMPHASIS * before) * self.frame.to(frames)
+        frames = (frames - KALDI_PREEMPHASIS * before) * self.placed("frame", frames)
         spectrum = torch.fft.rfft(frames, KALDI_FFT)
         power = spectrum.real.square() + spectrum.imag.square()
-        return as_before((power @ self.filters.to(power)).clamp(min=KALDI_FLOOR).log(), samples)
+        return as_before((power @ self.placed("filters", power)).clamp(min=KALDI_FLOOR).log(), samples)
 
 
 class ASTFrontEnd(KaldiFrontEnd, reads="ASTFeatureExtractor"):

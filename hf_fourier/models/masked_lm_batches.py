@@ -13,6 +13,7 @@ from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.token_batches import TextBatch, TokenWrapper, at
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import logits_of
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import carried
 from hf_fourier.typing import Int, Tensor
@@ -49,10 +50,10 @@ class MaskedLMBatch(TextBatch):
         if self.in_turn:
             positions = self._draw_positions(rng)
             self.known_targets = list(ids.gather(1, positions))
-            self.positions = positions.to(device)
+            self.positions = to_device(positions, device)
             self.rows_per_signal = self.positions.shape[1]
         else:
-            self.positions = masked.nonzero()[:, 1].view(len(ids), -1).to(device)
+            self.positions = to_device(masked.nonzero()[:, 1].view(len(ids), -1), device)
 
     @property
     def entries(self) -> int:

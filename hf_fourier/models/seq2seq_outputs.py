@@ -155,7 +155,9 @@ def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tup
         hints = advice(failure) or ("a model that generates", "pass the output as the target")
         got = f"{type(model).__name__}, which does not generate from this example ({failure.message})"
         raise ModelError(got, *hints) from error
-    ids, free = output.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in output.scores]
+    ids, free = output.sequences[0].cpu(), list[bool]()
+    if output.scores:
+        free = (torch.stack([scores[0].isfinite().sum() for scores in output.scores]) > 1).tolist()
     if not is_encoder_decoder(model):
         return ids, len(ids) - len(free)
     return ids, len(ids) - len(free) + (free.index(True) if True in free else len(free))

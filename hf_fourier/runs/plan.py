@@ -30,6 +30,8 @@ CHUNK_BYTES = 64 * 10**6
 #: Examples in a chunk, fewer where there would be less than `FEW` chunks, more where a batch has more or there would be
 #: too many.
 CHUNK, FEW, CHUNKS = 64, 8, 20_000
+#: The same beside an accelerator, on which batches are larger, and results are made while it works on the next one.
+CHUNK_THERE = 512
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Measurement:
         model: Bytes of the model's weights.
         rows: Examples in a batch.
         tokens: Whether the signals are embedded tokens, which are ordered by length.
+        chunk: Examples in a chunk, where nothing else limits it.
     """
 
     rates: Sequence[tuple[float, float]]
@@ -119,6 +122,7 @@ class Measurement:
     model: int
     rows: int
     tokens: bool
+    chunk: int = CHUNK
 
     def seconds(self, cost: float) -> float:
         """Seconds for an example of this cost, by the nearest one measured."""
@@ -188,7 +192,8 @@ def _measured(worker: Worker, examples: Sequence[PreparedExample], top: int) -> 
     rows = suggested_rows(torch.Size(encoded.signal.shape).numel(), device) if rows == "auto" else rows
     max_rows = worker.explainer.wrapper.max_rows
     fitting = min(int(rows), max_rows or int(rows))
-    return Measurement(rates, cost, sizes, passes, int(row), weights(model), fitting, is_tokens(encoded))
+    chunk = CHUNK if device.type == "cpu" else CHUNK_THERE
+    return Measurement(rates, cost, sizes, passes, int(row), weights(model), fitting, is_tokens(encoded), chunk)
 
 
 def _timed(worker: Worker, example: PreparedExample) -> tuple[float, list[Outcome]]:
@@ -235,7 +240,7 @@ def estimate(
         notes.append(f"no way to store fits into {size(budget)}: the smallest is taken")
     each = known.sizes[chosen]
     if chunk is None:
-        chunk = max(1, min(_usual(length, known.rows), int(CHUNK_BYTES / max(each, 1.0))))
+        chunk = max(1, min(_usual(length, max(known.chunk, known.rows)), int(CHUNK_BYTES / max(each, 1.0))))
         if chunk > known.rows:  # whole batches
             fewer = chunk - chunk % known.rows
             chunk = fewer if fewer * CHUNKS >= count else fewer + known.rows
@@ -246,9 +251,8 @@ def estimate(
     return Plan(length, chunk, spent, memory, sizes, chosen, known.passes, processes, tuple(notes))
 
 
-def _usual(length: int | None, rows: int) -> int:
+def _usual(length: int | None, most: int) -> int:
     """Examples in a chunk, whatever they hold; not less than eight, which a batch makes use of."""
-    most = max(CHUNK, rows)
     if length is None:
         return most
     return max(min(most, -(-length // FEW)), FEW, -(-length // CHUNKS))

@@ -7,7 +7,7 @@ are collected on the device and copied once. On the CPU everything is read immed
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -25,19 +25,35 @@ def fetch(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
     Args:
         tensors: Of any shapes and types; None stays None.
     """
-    arrived: list[Tensor | None] = list(tensors)
+    return sent(tensors)()
+
+
+def sent(tensors: Sequence[Tensor | None]) -> Callable[[], list[Tensor | None]]:
+    """Begin the copies of `fetch`; the function that is returned waits for them, and for nothing that is queued later.
+
+    Args:
+        tensors: As for `fetch`.
+    """
     away: dict[torch.device, list[int]] = {}
     for place, tensor in enumerate(tensors):
         if tensor is not None and tensor.device.type != "cpu":
             away.setdefault(tensor.device, []).append(place)
+    blocks = []
     for device, places in away.items():
         places.sort(key=lambda place: -_wanted(tensors, place).element_size())  # so that each begins at its own size
         raw = [_bytes(_wanted(tensors, place)) for place in places]
-        block = _to_host(raw[0] if len(raw) == 1 else torch.cat(raw), device)
-        for place, part in zip(places, block.split([len(one) for one in raw]), strict=True):
-            given = _wanted(tensors, place)
-            arrived[place] = part.view(given.dtype).view(given.shape)
-    return arrived
+        block = raw[0] if len(raw) == 1 else torch.cat(raw)
+        blocks.append((places, [len(one) for one in raw], _on_the_way(block, device)))
+
+    def arrive() -> list[Tensor | None]:
+        arrived: list[Tensor | None] = list(tensors)
+        for places, lengths, block_here in blocks:
+            for place, part in zip(places, block_here().split(lengths), strict=True):
+                given = _wanted(tensors, place)
+                arrived[place] = part.view(given.dtype).view(given.shape)
+        return arrived
+
+    return arrive
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
@@ -72,13 +88,21 @@ class Pending:
 
     def fetch(self, tensors: Sequence[Tensor | None] = ()) -> list[Tensor | None]:
         """Fetch all that was put off and `tensors`, which are returned (see `fetch`), by one copy from each device."""
+        return self.sent(tensors)()
+
+    def sent(self, tensors: Sequence[Tensor | None] = ()) -> Callable[[], list[Tensor | None]]:
+        """Begin the copies of `fetch`; the function that is returned waits for them."""
         waiting, self._waiting = self._waiting, []
-        arrived = fetch([*(tensor for _, own in waiting for tensor in own), *tensors])
-        start = 0
-        for then, own in waiting:
-            then(*arrived[start : start + len(own)])
-            start += len(own)
-        return arrived[start:]
+        coming = sent([*(tensor for _, own in waiting for tensor in own), *tensors])
+
+        def arrive() -> list[Tensor | None]:
+            arrived, start = coming(), 0
+            for then, own in waiting:
+                then(*arrived[start : start + len(own)])
+                start += len(own)
+            return arrived[start:]
+
+        return arrive
 
 
 def _wanted(tensors: Sequence[Tensor | None], place: int) -> Tensor:
@@ -88,17 +112,36 @@ def _wanted(tensors: Sequence[Tensor | None], place: int) -> Tensor:
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
+    flat = tensor.detach().resolve_conj().resolve_neg().reshape(-1)
+    if flat.stride(0) != 1:  # also of one number, which is contiguous with any stride
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8)
 
 
-def _to_host(block: Tensor, device: torch.device) -> Tensor:
-    """Copy a block of bytes to the CPU; the host waits for the device here."""
+def _on_the_way(block: Tensor, device: torch.device) -> Callable[[], Tensor]:
+    """Begin to copy a block of bytes to the CPU; the function that is returned waits for it.
+
+    On CUDA to pinned memory by a stream of its own, beside what is computed next. Torch keeps pinned blocks and uses
+    them again, so that batches take turns with two of them.
+    """
     if device.type != "cuda":
-        return block.cpu()
-    host = torch.empty(len(block), dtype=torch.uint8, pin_memory=True)
-    host.copy_(block, non_blocking=True)
-    torch.cuda.current_stream(device).synchronize()
-    return host
+        return block.cpu
+    here, copying = torch.empty(len(block), dtype=torch.uint8, pin_memory=True), _copy_stream(device)
+    copying.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(copying):
+        here.copy_(block, non_blocking=True)
+        done = copying.record_event()
+
+    def arrived(source: Tensor = block) -> Tensor:  # which has to stay until then
+        done.synchronize()
+        return here
+
+    return arrived
+
+
+@lru_cache(maxsize=64)
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 def _refuse(rows: Sequence[int], finite: Tensor) -> None:

@@ -14,6 +14,7 @@ from hf_fourier.results.curve import REPLACEMENTS
 from hf_fourier.scoring.example_batch import BatchSource, EncodedExample
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Float, Inexact, Shaped, Tensor
 
 #: The replacements that are drawn at random.
@@ -131,7 +132,8 @@ def band_magnitude(basis: Basis, magnitude: Float[Tensor, "batch features"]) -> 
     radius = torch.zeros_like(counts) if radius is None else radius.double()
     order = radius.argsort(stable=True)
     start, end = _neighbourhood(radius, radius[order].contiguous())
-    sizes, order, counts = magnitude.double(), order.to(magnitude.device), counts.to(magnitude.device)
+    sizes = in_float64(magnitude)
+    order, counts = order.to(sizes.device), counts.to(sizes.device)
     floor = FLOOR * ((sizes.square() * counts).sum(1, keepdim=True) / counts.sum()).sqrt()
     logs = torch.maximum(sizes, floor).clamp(min=torch.finfo(torch.float64).tiny).log()
 

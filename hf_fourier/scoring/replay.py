@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
+
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.batching import MicroBatcher
@@ -21,6 +23,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
 )
 from hf_fourier.scoring.heads import CustomTarget, head_for_target
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.replacements import CURVES, donor_signals
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -49,12 +52,12 @@ def reopen(
         dither = float(members[0].provenance.get("dither", 0.0))
         batch_examples = [encoded[i] for i in indices]
         batch = batch_of(source, batch_examples, rng, dither)
-        frozen = [
-            result.frozen_target.to(batch.signal.device) for result in members if result.frozen_target is not None
-        ]
+        known = torch.stack([result.frozen_target for result in members if result.frozen_target is not None])
+        frozen = list(to_device(known, batch.signal.device))
         inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
         head = head_for_target(batch.head, members[0].provenance.get("head"))
-        score = Score(batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen)
+        pieces = batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen
+        score = Score(*pieces, model=batch.model)
         score.references = lambda: batch.references
         if donors:
             score.donors = partial(donor_signals, batch_examples, donors, source, rng, purpose=f"{CURVES} donors")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.compiled_calls import compiled_calls
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
 from hf_fourier.scoring.layer_gradients import LayerHooks, LayerPass, no_gradient_path
@@ -130,8 +131,7 @@ class Score:
         """
         other = copy.copy(self)
         other._targets, other._frozen, other._unresolved = list(targets), None, set(range(len(self.signal)))
-        other._clean = other._clean_reading = None
-        other.top_predictions, other.remarks = {}, {}
+        other.top_predictions, other.remarks, other._clean, other._clean_reading = {}, {}, None, None
         return other
 
     @cached_property
@@ -170,7 +170,7 @@ class Score:
         """
 
         def work(chunk: slice) -> tuple[Reading, Tensor]:
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad(), compiled_calls.used(self.model):
                 signal = _attached(x[chunk])
                 reading = self._read(signal, chunk, rows)
                 gradient = None
@@ -185,10 +185,10 @@ class Score:
         return ValueAndGradient(_joined(readings), _cat(gradients))
 
     def value(self, x: Float[Tensor, "rows *signal"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
-        """Score of each row, forward only."""
+        """Score of each row, forward only; not in inference mode, of whose caches there is no gradient."""
 
         def work(chunk: slice) -> Reading | Tensor:
-            with torch.inference_mode(False), torch.no_grad():  # of inference mode's caches there is no gradient
+            with torch.inference_mode(False), torch.no_grad(), compiled_calls.used(self.model):
                 logits, own = self._logits(x[chunk], chunk, rows)
                 if isinstance(self.head, CustomTarget):
                     return _detached(self._reading(logits, own))
@@ -351,8 +351,11 @@ class Score:
             self.notes.update(dict.fromkeys(self.head.fits(clean)))
             best = self.head.best(clean)
             name = partial(self._name, numbers)
-            self.pending.later(name, *best) if best[0][0].numel() <= READ_LATE else name(*best)
-        resolved = self.head.freeze(clean, [self._targets[i] for i in numbers])
+            self.pending.later(name, *best) if len(best) > 1 or best[0][0].numel() <= READ_LATE else name(*best)
+        targets = [self._targets[i] for i in numbers]
+        for checked, refuse in self.head.doubts(clean, targets) if is_read and clean.device.type != "cpu" else ():
+            self.pending.later(refuse, checked)
+        resolved = self.head.freeze(clean, targets)
         self.pending.check_finite(resolved, numbers)
         if self._frozen is None:
             self._frozen = resolved.new_empty((len(self.signal), *resolved.shape[1:]))

@@ -12,6 +12,7 @@ import torch
 from hf_fourier.domains import Basis
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.heads import Reading
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
@@ -67,9 +68,9 @@ def subset_readings(
         ran = _run(score, basis, table, example[~whole], subset[~whole], replacement)
         there = torch.from_numpy(np.flatnonzero(~whole))
         for name, values in readings.items():
-            values[there.to(values.device)] = _over_draws(ran[name].view(-1, draws))
+            values[to_device(there, values.device)] = _over_draws(ran[name].view(-1, draws))
     rows = torch.from_numpy(place)
-    by_subset = {name: values[rows.to(values.device)] for name, values in readings.items()}
+    by_subset = {name: values[to_device(rows, values.device)] for name, values in readings.items()}
     return SubsetReadings(
         by_subset["value"], by_subset.get("confidence"), by_subset["agreement"], by_subset.get("predicted_class")
     )
@@ -110,7 +111,7 @@ def _run(
     masks = torch.from_numpy(table)
 
     def run(chunk: slice) -> dict[str, Tensor]:
-        rows = torch.from_numpy(each[chunk, 0]).to(score.signal.device)
+        rows = to_device(torch.from_numpy(each[chunk, 0]), score.signal.device)
         made = score.signal.new_empty((len(rows), *score.signal.shape[1:]))
         for (number, draw), run in _runs(each[chunk]):
             signals.write(number, draw, masks[each[chunk][run, 2]], made[run])
@@ -121,7 +122,7 @@ def _run(
     score.batcher.splits += batcher.splits
     back = torch.from_numpy(np.argsort(order))
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    return {name: values[back.to(values.device)] for name, values in joined.items()}
+    return {name: values[to_device(back, values.device)] for name, values in joined.items()}
 
 
 class _SubsetSignals:
@@ -172,7 +173,7 @@ class _SubsetSignals:
                 self._parts = self._kept(difference, alone).flatten(1)
             torch.mm(masks.to(self._parts), self._parts, out=out.view(len(out), -1))
         else:
-            out.copy_(self._kept(difference, masks.to(difference.device)))
+            out.copy_(self._kept(difference, to_device(masks, difference.device)))
         if self._start is not None:
             out += self._start
 
@@ -198,7 +199,7 @@ def _present(reading: Reading) -> dict[str, Tensor]:
 def _gathered(reading: Reading, example: np.ndarray) -> dict[str, Tensor]:
     """The columns of examples' readings, one row for each entry of `example`."""
     rows = torch.from_numpy(example)
-    return {name: values[rows.to(values.device)] for name, values in _present(reading).items()}
+    return {name: values[to_device(rows, values.device)] for name, values in _present(reading).items()}
 
 
 def _over_draws(values: Tensor) -> Tensor:

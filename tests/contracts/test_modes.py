@@ -112,7 +112,7 @@ def told(a: Attribution) -> Any:
 
 def forget() -> None:
     """What is cached was made in some mode or other."""
-    for cached in (base._bind, cosine._matrix, filterbank.filters, filterbank.step, filterbank.atom):
+    for cached in (base._bind, cosine._matrix, cosine._placed, filterbank.filters, filterbank.step, filterbank.atom):
         cached.cache_clear()
 
 

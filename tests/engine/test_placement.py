@@ -142,6 +142,45 @@ def test_compiled_models_are_explained_uncompiled(in_place: bool, plain: list[At
         assert model._compiled_call_impl is call
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("kind", ["pictures", "texts"])
+def test_compiled_models_stay_so_where_no_hook_is_needed(kind: str, in_place: bool) -> None:
+    ran = list[int]()
+
+    def backend(graph: Any, examples: Any) -> Any:
+        return lambda *given: ran.append(1) or graph.forward(*given)
+
+    def build() -> torch.nn.Module:
+        if kind == "texts":  # whose embeddings are replaced by a hook
+            return tiny_models.build("text-classification", "bert")
+        return tiny_models.build("image-classification", "vit")
+
+    given = model = build()
+    if in_place:
+        model.compile(backend=backend)
+    else:
+        given = torch.compile(model, backend=backend)
+    own = (tiny_tokenizers.tokenizer("bert"),) if kind == "texts" else ()
+    one, other = FourierExplainer(build(), *own), FourierExplainer(given, *own)
+    examples = TEXTS if kind == "texts" else {"pixel_values": torch.randn(2, 3, 32, 32)}
+    explained = []
+    for explain in (one, other):
+        results = explain.explain(examples, method="ffc")
+        after_explaining = len(ran)
+        explain.perturb(results, fractions=[0.1, 0.5])
+        explained.append(results)
+    assert (after_explaining > 0, len(ran) > after_explaining) == (kind == "pictures",) * 2
+    for a, b in zip(*explained, strict=True):
+        same(a, b)
+        assert a.curve.at("keep", 0.1).value == pytest.approx(b.curve.at("keep", 0.1).value, rel=1e-4, abs=1e-6)
+    ran.clear()
+    other.explain(examples, method="freqx:samples=4")  # looks into all layers
+    assert not ran
+    if kind == "pictures":
+        given(**examples)
+        assert ran, "the user's own calls are compiled as before"
+
+
 def test_data_parallelism_is_looked_through(plain: list[Attribution]) -> None:
     model = torch.nn.DataParallel(tiny_models.build("text-classification", "bert"))
     same(plain[0], FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0], method="ffc"))

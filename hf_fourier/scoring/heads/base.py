@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -164,6 +164,15 @@ class Head(ABC):
     @abstractmethod
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Num[Tensor, "rows ..."]:
         """Resolve the targets on clean logits, in the form that `read` takes."""
+
+    def doubts(
+        self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]
+    ) -> list[tuple[Tensor, Callable[[Tensor], None]]]:
+        """Checks of targets that depend on the logits: what is checked, and what raises if it is not as it should be.
+
+        On the CPU `freeze` makes them; of an accelerator's logits the tensors are fetched with the results.
+        """
+        return []
 
     @abstractmethod
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:

@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading, misnamed
 from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability, of_two_sides, softmax_divergence
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.targets import IGNORED, Contrast, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor
 
@@ -42,7 +43,8 @@ class Categorical(Head):
         predicted = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
-                predicted[row] = self._classes(target, predicted[row], logits.shape[-1]).to(predicted)
+                classes = self._classes(target, predicted[row], logits.shape[-1])
+                predicted[row] = to_device(classes.to(predicted.dtype), predicted.device)
         return predicted
 
     def _classes(self, target: Any, predicted: Tensor, classes: int) -> Tensor:
@@ -170,7 +172,7 @@ class Regression(Head):
         """The output's index (−1 for the mean over all) and its clean value."""
         flat = logits.flatten(1)
         chosen = [-1 if t is None else checked_index(t, flat.shape[1], self.labels) for t in targets]
-        index = torch.tensor(chosen, device=logits.device)
+        index = to_device(torch.tensor(chosen), logits.device)
         return torch.stack([index.to(flat.dtype), self._value(flat, index)], dim=-1)
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
@@ -188,6 +190,10 @@ class Regression(Head):
         """The output's index and name."""
         index = int(frozen[0])
         return (None, "value") if index < 0 else (index, self.label(index))
+
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """The first values of each row."""
+        return (logits.reshape(len(logits), -1)[:, :most],)
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """One row's values."""

@@ -12,6 +12,7 @@ import torch
 from hf_fourier.errors import ModelError
 from hf_fourier.scoring.heads import Head, Reading, misnamed
 from hf_fourier.scoring.heads.log_odds import mean_log_probability, of_two_sides, softmax_divergence
+from hf_fourier.scoring.pending import fetch, to_device
 from hf_fourier.scoring.targets import IGNORED, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Num, Tensor
 
@@ -79,11 +80,11 @@ class Detections(Head):
             elif target is not None:
                 wanted = checked_index(target, p.shape[-1], self.labels)
                 found = found & (predicted == wanted)
-                if not bool(found.any()):
-                    predicted = torch.full_like(predicted, wanted)
-                    found = torch.arange(len(predicted), device=predicted.device) == p[row, :, wanted].argmax()
-            elif not bool(found.any()):
-                found = confidence == confidence.max()
+                likeliest = torch.arange(len(predicted), device=predicted.device) == p[row, :, wanted].argmax()
+                predicted = torch.where(found.any(), predicted, wanted)
+                found = torch.where(found.any(), found, likeliest)
+            else:
+                found = torch.where(found.any(), found, confidence == confidence.max())
             own = p[row].gather(-1, predicted.unsqueeze(-1)).squeeze(-1)
             to_reach = (own * (1 - 1e-4)).clamp(max=FOUND)
             place = extent[row] if self.boxes else (extent[row] > 0).to(extent)
@@ -94,21 +95,26 @@ class Detections(Head):
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The mean log-probability at the matched queries, and the fraction that is detected again."""
         odds, p, extent = self._split(logits)
-        picked = odds.new_zeros(p.shape[:2])
+        known = frozen.to(extent)
+        # An accelerator is waited for twice: for the classes that count, and for what queries are matched by.
+        (here,) = fetch([known[..., 0]])
+        assert here is not None
+        places = [to_device((row != IGNORED).nonzero()[:, 0], p.device) for row in here]
+        wanted_of = [row.index_select(0, own) for row, own in zip(known, places, strict=True)]
+        overlaps = [self._overlap(own, wanted[:, 2:]) for own, wanted in zip(extent, wanted_of, strict=True)]
+        gains = fetch([p[i][:, w[:, 0].long()] + overlaps[i] for i, w in enumerate(wanted_of)])
+        picked, agreement = [], []
         counts = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
-        agreement = []
-        for row, known in enumerate(frozen.to(extent)):
-            wanted = known[known[:, 0] != IGNORED]
+        for row, (wanted, overlap, gain) in enumerate(zip(wanted_of, overlaps, gains, strict=True)):
+            assert gain is not None
             classes = wanted[:, 0].long()
-            overlap = self._overlap(extent[row], wanted[:, 2:])
-            query = _matched(p[row][:, classes] + overlap)
+            query = to_device(_matched(gain), p.device)
             number = torch.arange(len(classes), device=p.device)
             same = (p[row, query].argmax(-1) == classes) & (p[row, query, classes] >= wanted[:, 1])
             agreement.append((same & (overlap[query, number] >= SAME_PLACE)).float().mean())
-            own = torch.nn.functional.pad(odds[row, query, classes], (0, p.shape[1] - len(classes)))
-            picked = picked.index_copy(0, torch.tensor([row], device=p.device), own.unsqueeze(0))
+            picked.append(torch.nn.functional.pad(odds[row, query, classes], (0, p.shape[1] - len(classes))))
             counts[row, : len(classes)] = True
-        value, margin, dvalue_dmargin = mean_log_probability(picked, counts)
+        value, margin, dvalue_dmargin = mean_log_probability(torch.stack(picked), counts)
         return Reading(value, margin, dvalue_dmargin, value.exp(), torch.stack(agreement))
 
     def divergence(
@@ -142,10 +148,18 @@ class Detections(Head):
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The detected classes, and how many of each."""
-        classes = [int(c) for c in frozen[:, 0] if c != IGNORED]
+        classes = [int(c) for c in frozen[:, 0].tolist() if c != IGNORED]
         counts = Counter(map(self.label, classes))
         named = ", ".join(name if n == 1 else f"{n} × {name}" for name, n in counts.items())
         return (classes[0] if len(classes) == 1 else classes), named
+
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """On an accelerator the most confident queries of each row: their probabilities and classes."""
+        if logits.device.type == "cpu":
+            return (logits,)
+        best = self._split(logits)[1].max(-1)
+        top = best.values.topk(min(most, best.values.shape[1]), dim=1)
+        return top.values, best.indices.gather(1, top.indices)
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The most confident queries, by their class."""

@@ -13,6 +13,7 @@ import torch
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads import Head, Reading
 from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability, of_two_sides, softmax_divergence
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.targets import IGNORED, Region, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
@@ -50,12 +51,12 @@ class Mask(Head):
             if isinstance(target, Region):
                 row.copy_(_from_region(target, row, classes))
                 continue
-            wanted = None if target is None else checked_index(target, classes, self.labels)
+            wanted: Any = None if target is None else checked_index(target, classes, self.labels)
             if wanted is None and logits.shape[1] == 1:
-                wanted = int(bool((row == 1).any()))
+                wanted = (row == 1).any().to(row.dtype)
             if wanted is not None:
                 others = row != wanted
-                row.masked_fill_(others, wanted if bool(others.all()) else IGNORED)
+                row.copy_(torch.where(others, torch.where(others.all(), wanted, IGNORED).to(row.dtype), row))
         return frozen
 
     def read(self, logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
@@ -64,7 +65,13 @@ class Mask(Head):
         value, margin, dvalue_dmargin = mean_log_probability(
             odds.flatten(1), count_where(operator.ne, frozen, IGNORED).flatten(1)
         )
-        agreement = _foreground_dice(predicted, frozen) if logits.shape[1] == 1 else dice(predicted, frozen)
+        if predicted.device.type != "cpu":
+            agreement = _dice_there(predicted, frozen.to(predicted.device), max(2, logits.shape[1]))
+            if logits.shape[1] == 1:
+                now, then = ((mask != 0).flatten(1).any(1) for mask in (predicted, frozen.to(predicted.device)))
+                agreement = torch.where(then, agreement, (~now).float())
+        else:
+            agreement = _foreground_dice(predicted, frozen) if logits.shape[1] == 1 else dice(predicted, frozen)
         return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, predicted)
 
     def divergence(
@@ -82,11 +89,30 @@ class Mask(Head):
             return classes[0], self.label(classes[0])
         return None, f"mask of {len(classes)} classes"
 
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """On an accelerator the positions of each class, shape `(rows, classes)`, and how many there are in all."""
+        if logits.device.type == "cpu":
+            return (logits,)
+        predicted = _predicted(logits).flatten(1).long()
+        areas = predicted.new_zeros(len(logits), max(2, logits.shape[1]))
+        areas.scatter_add_(1, predicted, torch.ones_like(predicted))
+        return areas, areas.sum(1)
+
+    def name_best(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+        """The largest classes of each row."""
+        if len(best) == 1:
+            return super().name_best(*best)
+        rows = zip(best[0].tolist(), best[1].tolist(), strict=True)
+        return [self._largest({c: n for c, n in enumerate(areas) if n}, total) for areas, total in rows]
+
+    def _largest(self, areas: Mapping[int, int], total: int, most: int = 5) -> list[tuple[str, float]]:
+        largest = sorted(areas.items(), key=lambda pair: -pair[1])[:most]
+        return [(self.label(c), count / total) for c, count in largest]
+
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The largest classes, with their fractions of all positions."""
         predicted = _predicted(logits.unsqueeze(0))
-        largest = sorted(class_areas(predicted).items(), key=lambda pair: -pair[1])[:most]
-        return [(self.label(c), count / predicted.numel()) for c, count in largest]
+        return self._largest(class_areas(predicted), predicted.numel(), most)
 
 
 def _from_region(target: Region, predicted: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
@@ -95,11 +121,11 @@ def _from_region(target: Region, predicted: Int[Tensor, "..."], classes: int) ->
     if given.is_floating_point() or given.is_complex() or given.shape != predicted.shape:
         got = f"a region of {given.dtype} and shape {tuple(given.shape)}"
         raise TargetError(got, f"whole numbers of shape {tuple(predicted.shape)}", "resize it to the model's own mask")
-    given = given.to(predicted)
+    given = given.to(predicted.dtype)
     if int(given.min()) < IGNORED or int(given.max()) >= classes or not bool((given != IGNORED).any()):
         got = f"a region of classes {int(given.min())} to {int(given.max())}"
         raise TargetError(got, f"0 to {classes - 1}, or −1 where it does not count", "correct `target`")
-    return given
+    return to_device(given, predicted.device)
 
 
 def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
@@ -181,6 +207,20 @@ def dice(predicted: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) ->
         parts = ((2 * both).float() / (a + b))[b > 0]
         scores.append(parts.mean() if len(parts) else torch.ones((), device=predicted.device, dtype=torch.float32))
     return torch.stack(scores).float()
+
+
+def _dice_there(
+    predicted: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."], classes: int
+) -> Float[Tensor, " rows"]:
+    """`dice` on an accelerator, of all rows at once, so that no row's masks have to be looked at by the host."""
+    now, then = (mask.flatten(1).long() for mask in (predicted, frozen))
+    pairs = (then - IGNORED) * classes + now
+    table = pairs.new_zeros(len(pairs), (classes + 1) * classes).scatter_add_(1, pairs, torch.ones_like(pairs))
+    table = table.unflatten(1, (classes + 1, classes))  # the first line is of positions that do not count
+    a, b, both = table.sum(1), table[:, 1:].sum(2), table[:, 1:].diagonal(dim1=1, dim2=2)
+    parts = torch.where(b > 0, (2 * both).float() / (a + b).clamp(min=1), 0)
+    counted = (b > 0).sum(1)
+    return torch.where(counted > 0, parts.sum(1) / counted.clamp(min=1), 1.0)
 
 
 def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, Tensor, Tensor]:

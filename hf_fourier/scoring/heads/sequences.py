@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading
 from hf_fourier.scoring.heads.classification import Categorical
 from hf_fourier.scoring.heads.log_odds import softmax_divergence
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.targets import IGNORED, AnswerSpan, Contrast, Direction, ResolvedTarget, Typed, checked_index
 from hf_fourier.torch_state import as_before, in_float64, taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
@@ -52,7 +54,7 @@ class ContrastHead(Head):
             if pair[0] == pair[1]:
                 raise TargetError(f"{target}, of an answer with itself", "two different ones", "correct `target`")
             pairs.append(pair)
-        index = torch.tensor(pairs, device=logits.device)
+        index = to_device(torch.tensor(pairs), logits.device)
         side = torch.where(_gap(logits, index) > 0, 1, -1)
         return torch.cat([index, side.unsqueeze(1)], dim=1)
 
@@ -101,9 +103,9 @@ class AnswerSpanHead(Categorical):
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 2"]:
         """The first and the last token of each answer."""
-        if bool((logits.isfinite().sum(-1) < 2).any()):
-            got = "an answer in a context of one token, whose probability is always 1"
-            raise TargetError(got, "at least two tokens to choose from", "pass a longer context")
+        if logits.device.type == "cpu":
+            for checked, refuse in self.doubts(logits, targets):
+                refuse(checked)
         predicted = _best_span(logits)
         for row, target in enumerate(targets):
             if target is None:
@@ -113,10 +115,34 @@ class AnswerSpanHead(Categorical):
                     f"target {target!r} for an answer", "AnswerSpan(start, end), its text, or None", "pass one of these"
                 )
             ends = [checked_index(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
-            if ends[0] > ends[1] or not bool(logits[row, [0, 1], ends].isfinite().all()):
-                raise TargetError(f"{target}", "tokens of the context, in their order", "correct `target`")
-            predicted[row] = torch.tensor(ends)
+            if ends[0] > ends[1]:
+                raise _outside(target)
+            predicted[row] = to_device(torch.tensor(ends), logits.device)
         return predicted
+
+    def doubts(
+        self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]
+    ) -> list[tuple[Tensor, Callable[[Tensor], None]]]:
+        """Whether there are two tokens to choose from, and whether given answers are among those in the context."""
+
+        def refuse_short(few: Tensor) -> None:
+            if bool(few):
+                got = "an answer in a context of one token, whose probability is always 1"
+                raise TargetError(got, "at least two tokens to choose from", "pass a longer context")
+
+        def refuse_outside(target: AnswerSpan, inside: Tensor) -> None:
+            if not bool(inside):
+                raise _outside(target)
+
+        found: list[tuple[Tensor, Callable[[Tensor], None]]] = [
+            ((logits.isfinite().sum(-1) < 2).any(), refuse_short),
+        ]
+        for row, target in enumerate(targets):
+            if isinstance(target, AnswerSpan):
+                ends = [checked_index(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
+                both = torch.stack([logits[row, which, place] for which, place in enumerate(ends)])
+                found.append((both.isfinite().all(), partial(refuse_outside, target)))
+        return found
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The sum over both ends."""
@@ -129,11 +155,22 @@ class AnswerSpanHead(Categorical):
         start, end = int(frozen[0]), int(frozen[1])
         return [start, end], f"token {start}" if start == end else f"tokens {start} to {end}"
 
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """The most probable answer of each row and its probability."""
+        predicted = _best_span(logits)
+        return predicted, logits.log_softmax(-1).gather(-1, predicted.unsqueeze(-1)).flatten(1).sum(1).exp()
+
+    def name_best(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+        """The most probable answers."""
+        return [[(self.name_target(row)[1], p)] for row, p in zip(best[0], best[1].tolist(), strict=True)]
+
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The most probable answer."""
-        predicted = _best_span(logits.unsqueeze(0))
-        p = logits.log_softmax(-1).gather(-1, predicted[0].unsqueeze(-1)).sum().exp()
-        return [(self.name_target(predicted[0])[1], float(p))]
+        return self.name_best(*self.best(logits.unsqueeze(0)))[0]
+
+
+def _outside(target: AnswerSpan) -> TargetError:
+    return TargetError(f"{target}", "tokens of the context, in their order", "correct `target`")
 
 
 def _best_span(logits: Float[Tensor, "rows 2 tokens"]) -> Int[Tensor, "rows 2"]:
@@ -208,7 +245,7 @@ class Transcript(Head):
             for one in ids.tolist():
                 checked_index(one, logits.shape[2], {}, "token")
             predicted[row] = IGNORED
-            predicted[row, : len(ids)] = ids.to(predicted)
+            predicted[row, : len(ids)] = to_device(ids.to(predicted.dtype), predicted.device)
         return predicted
 
     def _greedy(self, logits: Float[Tensor, "rows frames tokens"]) -> Int[Tensor, "rows frames"]:
@@ -240,14 +277,21 @@ class Transcript(Head):
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The transcript's ids and its text."""
-        ids = [int(i) for i in frozen if i != IGNORED]
+        ids = [i for i in frozen.tolist() if i != IGNORED]
         return ids, self.text(ids)
+
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """The greedy transcript of each row and its probability per frame."""
+        predicted = self._greedy(logits)
+        return predicted, self.read(logits, predicted).value.exp()
+
+    def name_best(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+        """The greedy transcripts."""
+        return [[(self.name_target(row)[1], p)] for row, p in zip(best[0], best[1].tolist(), strict=True)]
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The greedy transcript and its probability per frame."""
-        predicted = self._greedy(logits.unsqueeze(0))
-        confidence = self.read(logits.unsqueeze(0), predicted).value.exp()
-        return [(self.name_target(predicted[0])[1], float(confidence))]
+        return self.name_best(*self.best(logits.unsqueeze(0)))[0]
 
     def text(self, ids: list[int]) -> str:
         """A transcript's ids as text, or as numbers without a tokenizer."""
@@ -274,18 +318,38 @@ class Similarity(Head):
             if not isinstance(target, Direction):
                 got = f"target {target!r} for an embedding, which has no label"
                 raise TargetError(got, "Direction(vector)", "pass Direction(explainer.predict(another).logits)")
-            vector = tensor_of(target.vector).to(row).reshape(-1)
+            vector = tensor_of(target.vector).to(row.dtype).reshape(-1)
             if vector.shape != row.shape or not bool(vector.isfinite().all() and vector.any()):
                 got = f"a direction of {vector.numel()} numbers"
                 raise TargetError(got, f"{row.numel()} finite ones, not all 0", "pass predict(another).logits")
+            vector = to_device(vector, row.device)
             cosine = cosine_similarity(row, vector, dim=0)
-            if cosine > ITSELF:
+            edge, side = cosine, torch.zeros_like(cosine)
+            if target.threshold is not None:
+                edge = torch.full_like(cosine, target.threshold)
+                side = 2 * (cosine > edge).to(cosine) - 1
+            resolved.append(torch.cat([normalize(vector, dim=0), edge.view(1), side.view(1)]))
+        if logits.device.type == "cpu":
+            for checked, refuse in self.doubts(logits, targets):
+                refuse(checked)
+        return torch.stack(resolved)
+
+    def doubts(
+        self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]
+    ) -> list[tuple[Tensor, Callable[[Tensor], None]]]:
+        """Whether an embedding is compared with itself."""
+
+        def refuse(own: Tensor) -> None:
+            if bool(own):
                 got = "the embedding's own direction, at which the gradient is zero"
                 raise TargetError(got, "the embedding of another example", "pass predict(another).logits")
-            edge = cosine if target.threshold is None else row.new_tensor(target.threshold)
-            side = 0.0 if target.threshold is None else 1.0 if bool(cosine > edge) else -1.0
-            resolved.append(torch.cat([normalize(vector, dim=0), edge.view(1), row.new_full((1,), side)]))
-        return torch.stack(resolved)
+
+        found: list[tuple[Tensor, Callable[[Tensor], None]]] = []
+        for row, target in zip(logits, targets, strict=True):
+            if isinstance(target, Direction) and tensor_of(target.vector).numel() == row.numel():
+                vector = to_device(tensor_of(target.vector).to(row.dtype).reshape(-1), row.device)
+                found.append((cosine_similarity(row, vector, dim=0) > ITSELF, refuse))
+        return found
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The cosine."""
@@ -298,6 +362,14 @@ class Similarity(Head):
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """There is no class."""
         return None, "direction"
+
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """The length of each embedding."""
+        return (logits.flatten(1).norm(dim=1, keepdim=True),)
+
+    def name_best(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+        """The embeddings' lengths."""
+        return [[("embedding", length)] for (length,) in best[0].tolist()]
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The embedding's length."""
