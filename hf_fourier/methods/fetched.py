@@ -107,12 +107,7 @@ def fetched(
     """
     scores, gradient = ranking.scores.detach(), ranking.gradient
     away = scores.device.type != "cpu"
-    exact = torch.float64 if has_float64(scores.device) else torch.float32
-    slope = None if gradient is None else gradient.detach().flatten(1).abs().amax(1)
-    add_up = ranking.completeness_error is not None
-    sums = torch.stack([scores.sum(1, dtype=exact), scores.norm(1, dim=1).to(exact)]) if add_up else None
     kept = gradient if with_gradient else None
-    finite = torch.stack(torch.aminmax(scores)).isfinite().all()  # aminmax keeps NaN
     orders, top, tied = _ranked(score, basis, scores, asked) if away else (None, None, None)
     stay = scores if away and not asked.scores and top is not None else None
     sent = scores if stay is None else scores[:, :0]
@@ -124,12 +119,9 @@ def fetched(
         [reading.value, reading.agreement, reading.confidence],
         score.frozen_targets,
         signal_here if known else score.signal,
-        finite,
-        orders,
-        top,
-        tied,
-        slope,
-        sums,
+        torch.stack(torch.aminmax(scores)).isfinite().all(),  # aminmax keeps NaN
+        (orders, top, tied),
+        *_sizes(ranking, scores, gradient),
     )
     tensors: list[Tensor | None] = []
 
@@ -142,14 +134,23 @@ def fetched(
 
     def answers() -> Answers:
         arrived = iter(coming())
-        own, (value, agreement, confidence), frozen, signal, finite, *rest = _mapped(made, lambda _: next(arrived))
+        own, readings, frozen, signal, finite, order, *rest = _mapped(made, lambda _: next(arrived))
         if not finite:
             raise not_finite(replace(ranking, scores=scores, gradient=gradient), score, basis.signal, dither)
         extras = {name: one.values.tolist() if isinstance(one, Numbers) else one for name, one in own.extras.items()}
         own = replace(own, scores=own.scores if stay is None else _wide(stay), extras=extras)
-        return Answers(own, gradient, value, agreement, confidence, frozen, signal, *rest)
+        return Answers(own, gradient, *readings, frozen, signal, *order, *rest)
 
     return answers
+
+
+def _sizes(ranking: Ranking, scores: Tensor, gradient: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """The largest entries of the gradients, and the sums of the scores and of their sizes (see `Answers`)."""
+    exact = torch.float64 if has_float64(scores.device) else torch.float32
+    steepest = None if gradient is None else gradient.detach().flatten(1).abs().amax(1)
+    if ranking.completeness_error is None:
+        return steepest, None
+    return steepest, torch.stack([scores.sum(1, dtype=exact), scores.norm(1, dim=1).to(exact)])
 
 
 def _ranked(
@@ -203,8 +204,7 @@ def results_of(
     nothing, ranking = [None] * len(requests), answers.ranking
     scores, signals, frozen = _rows(ranking.scores), _rows(_wide(answers.signal)), _rows(answers.frozen)
     gradients, orders = (nothing if part is None else _rows(part) for part in (ranking.gradient, answers.orders))
-    leading = _leading(answers, len(requests))
-    remarks = of_ranking(answers, gradients, basis.signal)
+    remarks, tops = of_ranking(answers, gradients, basis.signal), _leading(answers, len(requests))
     confidences = nothing if answers.confidence is None else answers.confidence.tolist()
     contributions, unfit = of_each(ranking.paths, answers.signal)
     values, agreements = answers.value.tolist(), answers.agreement.tolist()
@@ -241,7 +241,7 @@ def results_of(
                 contributions=contributions[i],
             )
         )
-        vars(results[-1]).update(({} if orders[i] is None else {SORTED: orders[i]}) | leading[i])
+        vars(results[-1]).update(({} if orders[i] is None else {SORTED: orders[i]}) | tops[i])
     return results
 
 

@@ -19,7 +19,7 @@ from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import parsing
-from hf_fourier.results.ordering import LEADING, SORTED, Leading, cut, descending, ties_of
+from hf_fourier.results.ordering import SORTED, cut, descending, leading, ties_of
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
@@ -119,13 +119,6 @@ class Attribution:
         """Feature indices from the most to the least important; ties by a seeded key of the example."""
         return descending(self.scores, lambda: ties_of(self.provenance, self.key), vars(self).pop(SORTED, None))
 
-    def leading(self, count: int) -> Int[Tensor, " first"]:
-        """The first features of `order`, `count` or more: without a sort where an accelerator selected them."""
-        known: Leading | None = vars(self).get(LEADING)
-        if known is None or "order" in vars(self) or count > len(known.features) or not known.is_of(self.scores):
-            return self.order
-        return known.features.long()
-
     @property
     def coefficients(self) -> Inexact[Tensor, " stored"]:
         """The clean coefficients F of the signal."""
@@ -207,7 +200,7 @@ class Attribution:
         result has contributions, each feature's is listed too: above 0 for the answer, below against it. The scores of
         a complete method are contributions themselves.
         """
-        best = self.leading(min(n, len(self.scores)))[:n]
+        best = leading(self, min(n, len(self.scores)))[:n]
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
         for column in self.layout.columns:
             title = f"{column.name} [{column.unit}]" if column.unit else column.name

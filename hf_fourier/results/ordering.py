@@ -94,6 +94,15 @@ def sorted_there(scores: Float[Tensor, "rows features"]) -> Int[Tensor, "rows fe
     return scores.detach().sort(dim=1, descending=True, stable=True).indices.int()
 
 
+def leading(result: Any, count: int) -> Int[Tensor, " first"]:
+    """The first features of a result's order, `count` or more: without a sort where an accelerator selected them."""
+    known: Leading | None = vars(result).get(LEADING)
+    if known is None or "order" in vars(result) or count > len(known.features) or not known.is_of(result.scores):
+        order: Tensor = result.order
+        return order
+    return known.features.long()
+
+
 def leading_there(
     scores: Float[Tensor, "rows features"], count: int
 ) -> tuple[Int[Tensor, "rows top"], Float[Tensor, "rows top"], Bool[Tensor, " rows"]]:

@@ -12,7 +12,7 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey
-from hf_fourier.results.ordering import LEADING, SHORT, SORTED, descending_rows, reach, ties_of
+from hf_fourier.results.ordering import LEADING, SHORT, SORTED, descending_rows, leading, reach, ties_of
 from hf_fourier.scoring.example_batch import BatchSize, BatchSource, EncodedExample, ExampleBatch, grouped
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
@@ -147,7 +147,7 @@ def _split(
     """The perturbations that have to run, and the points of the others, which are known from the same features."""
     counts = result.layout.counts
     most = max((*grid.keep, *grid.delete), default=0.0) if LEADING in vars(result) else 1.0
-    requests = perturbations(0, result.leading(reach(counts, most)), counts, grid)
+    requests = perturbations(0, leading(result, reach(counts, most)), counts, grid)
     if overwrite:
         return requests, ()
     if result.curve is not None:

@@ -16,7 +16,7 @@ from hf_fourier import Attribution, FourierExplainer, torch_state
 from hf_fourier.errors import NotFinite, TargetError
 from hf_fourier.methods import apply
 from hf_fourier.results import ordering
-from hf_fourier.results.ordering import SORTED, descending, leading_there
+from hf_fourier.results.ordering import SORTED, descending, leading, leading_there
 from hf_fourier.runs.worker import Worker
 from hf_fourier.scoring.heads.sequences import AnswerSpanHead, Similarity, Transcript
 from hf_fourier.scoring.pending import fetch
@@ -291,7 +291,7 @@ def test_where_a_few_top_features_are_asked_for_no_more_are_sorted(no_host_sort:
     assert (device.counts["read"], device.counts["sort"]) == (1, 0), device.places
     for one, other in zip(expected, found, strict=True):
         assert [row["rank"] for row in other.top_features(12).rows()] == list(range(1, 13))
-        assert torch.equal(other.leading(40), descending(other.scores)[:40])
+        assert torch.equal(leading(other, 40), descending(other.scores)[:40])
         same_curve(one, other)
     assert no_host_sort() == before + 3, "by this test itself"
     counted(lambda: there.perturb(found, [0.5]))  # more than was sorted
@@ -301,7 +301,7 @@ def test_where_a_few_top_features_are_asked_for_no_more_are_sorted(no_host_sort:
     changed = found[0]
     del changed.order
     changed.scores = changed.scores.flip(0)
-    assert torch.equal(changed.leading(5)[:5], descending(changed.scores)[:5]), "those of other scores are not taken"
+    assert torch.equal(leading(changed, 5)[:5], descending(changed.scores)[:5]), "those of other scores are not taken"
 
 
 @pytest.mark.parametrize("method", ["ffc", "low_frequency"])  # of the second many scores are tied
