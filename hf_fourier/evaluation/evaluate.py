@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
-from hf_fourier.evaluation import random_perturbations
+from hf_fourier.evaluation import random_perturbations, random_removals
 from hf_fourier.evaluation.encoded_examples import EncodedExamples
 from hf_fourier.evaluation.metrics.base import Metric
 from hf_fourier.evaluation.metrics.statistics import group_names
@@ -52,7 +52,10 @@ MODEL_QUERIES: dict[str, Callable[..., random_perturbations.Columns]] = {
     "subset_drops": random_perturbations.delete_random_subsets,
     "noise_drops": random_perturbations.add_feature_noise,
     "score_changes": random_perturbations.explain_perturbed_inputs,
+    "removed_top_decision": random_removals.remove_parts,
 }
+#: Those of them whose deleted features may be replaced.
+REPLACED = {"subset_drops", "removed_top_decision"}
 
 
 @dataclass(frozen=True)
@@ -282,7 +285,7 @@ class Evaluator:
         for column, evaluate_column in MODEL_QUERIES.items():
             if column in reads:
                 options: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size}
-                if evaluate_column is random_perturbations.delete_random_subsets:
+                if column in REPLACED:
                     options["replacement"] = self.replacement
                 table |= evaluate_column(self.explainer, results, **options)
         numbers: dict[str, Sequence[float]] = {}

@@ -160,7 +160,7 @@ def cost_of(
     has_end = grid is not None and any(fraction in (0.0, 1.0) for fraction in (*grid.keep, *grid.delete))
     has_end = has_end and replacement == "zero"
     wrong = wrong_each if any("wrong_reached" in metric.reads for metric in metrics) else 0
-    queried = {"subset_drops", "noise_drops", "score_changes"}
+    queried = {"subset_drops", "noise_drops", "score_changes", "removed_top_decision"}
     uncounted = [metric.name for metric in metrics if queried & set(metric.reads)]
     forward, backward, seen, differentiated = 1.0, 0.0, set[str](), False
     for methods, domain in groups:

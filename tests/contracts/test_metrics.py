@@ -152,6 +152,7 @@ def test_wrong_labels_in_place_of_the_own_turn_selectivity() -> None:
         ("average_drop", 0.0),
         ("average_increase", 0.0),
         ("average_gain", 0.0),
+        ("f_fidelity", 0.0),
     ],
 )
 def test_a_model_that_nothing_changes(name: str, expected: float) -> None:
@@ -162,6 +163,7 @@ def test_a_model_that_nothing_changes(name: str, expected: float) -> None:
         if (value := height.get(column.rpartition("_")[2])) is not None:
             table[column] = [[value] * len(row) for row in rows]
     table["clean"] = [0.6] * len(table["clean"])
+    table["agreement"] = [1.0] * len(table["clean"])
     assert of(name, table) == pytest.approx(expected, nan_ok=True)
 
 
@@ -204,6 +206,8 @@ def of_quality(quality: float) -> dict[str, list[Any]]:
         "score_changes": [1 - quality] * 10,
         "kept_l1": KEPT,
         "swapped_decision": [1 - quality] * 4,
+        "agreement": 1.0,
+        "removed_top_decision": [1 - quality] * 3,
         "truth": [count - 2, count - 1],
         "scores": (3 * quality * (np.arange(count) >= count - 2) + (1 - quality) * np.abs(noise)).tolist(),
     }

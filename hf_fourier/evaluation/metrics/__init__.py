@@ -18,6 +18,8 @@ from hf_fourier.evaluation.metrics.structure import CONCENTRATION, SPECIFICITY
 from hf_fourier.evaluation.metrics.confidence_gain import AVERAGE_DROP, AVERAGE_GAIN, AVERAGE_INCREASE
 from hf_fourier.evaluation.metrics.content import COMPLEXITY, CONCISENESS, SPARSENESS
 from hf_fourier.evaluation.metrics.encoding import ENCODING
+from hf_fourier.evaluation.metrics.f_fidelity import F_FIDELITY
+from hf_fourier.evaluation.metrics.mask_probe import MASK_PROBE
 from hf_fourier.evaluation.metrics.localisation import POINTING_GAME, RELEVANCE_MASS, RELEVANCE_RANK
 
 from hf_fourier.evaluation.metrics.hf_evaluate import load, names
@@ -35,10 +37,12 @@ __all__ = [
     "DIG",
     "ENCODING",
     "FAITHFULNESS_OF_SPECTRA",
+    "F_FIDELITY",
     "INFIDELITY",
     "INPUT_FIDELITY",
     "INSERTION",
     "MAINTAIN_RATE",
+    "MASK_PROBE",
     "METRICS",
     "MU_FIDELITY",
     "PAPER_GRID",

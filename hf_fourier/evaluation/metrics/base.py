@@ -46,7 +46,7 @@ class Metric:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of its table: those that it reads, and the groups that intervals draw."""
-        return ("group", *self.reads)
+        return tuple(dict.fromkeys(("group", *self.reads)))
 
     def compute(self, table: Table, *, seed: int = 0, **options: Any) -> dict[str, float]:
         """Mean and median with their 95 % bootstrap intervals, drawn by groups.

@@ -75,7 +75,7 @@ class {name}(hf_evaluate.Module, evaluate.Metric):
 
 def example(metric: Metric) -> str:
     """Code that computes a metric from perturbed `results` of an `explainer`."""
-    query = re.search(r"`(random_perturbations|wrong_labels)[.](\w+)`", metric.needs)
+    query = re.search(r"`(random_perturbations|random_removals|wrong_labels)[.](\w+)`", metric.needs)
     needed = [text for text in ("top=0.04", "content=True") if text in metric.needs]
     known = "truth" in metric.reads
     options = ", ".join(["results", *needed, *(["truth=masks"] if known else [])])

@@ -1,0 +1,114 @@
+"""Random parts of the top features, and of the rest, removed within a bound: the columns of F-Fidelity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.random_perturbations import Columns, count_passes
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch
+from hf_fourier.scoring.replacements import curve_coefficients
+from hf_fourier.scoring.replay import random_streams
+from hf_fourier.scoring.score import Score
+from hf_fourier.seeding import ExampleRng
+from hf_fourier.typing import Bool, Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.engine import Engine
+
+#: Fractions of the features that are taken for the explanation.
+SIZES = (0.05, 0.1, 0.2, 0.4)
+
+
+def remove_parts(
+    explainer: Engine,
+    attributions: Sequence[Attribution],
+    *,
+    sizes: Sequence[float] = SIZES,
+    rate: float = 0.5,
+    most: float = 0.1,
+    draws: int = 25,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+    replacement: str = "zero",
+) -> Columns:
+    """Remove random parts of the top, and of the rest: 2 × sizes × draws + 1 forward passes per example, 201 in all.
+
+    From the top of each size a random part is removed, `rate` of it, but never more than `most` of all features; from
+    the rest likewise. So no perturbed input loses more than a model has seen that was fine-tuned with random removals
+    up to `most` (`surrogates.fine_tune_surrogate(…, masks="few")`); pass the explainer of that model.
+
+    Args:
+        explainer: Of the model that made the results, or of a fine-tuned copy of it.
+        attributions: Results with their examples.
+        sizes: Fractions of the features in the top, each above 0 and at most 1.
+        rate: Fraction of a part that is removed, above 0 and at most 1.
+        most: Fraction of all features that is removed at most, above 0 and at most 1; at least one feature is removed.
+        draws: Removals for each size and side, at least 1.
+        seed: Of the choice of features.
+        batch_size: Rows in a batch, at most.
+        replacement: What replaces removed features, as for `FourierExplainer.perturb`.
+
+    Returns:
+        The columns `agreement`, `removed_sizes`, `removed_top_decision` and `removed_rest_decision`; a rest of no
+        features leaves the example whole.
+
+    Raises:
+        InputError: If an argument is out of range, or a result does not hold its example or explains a callable.
+    """
+    fractions = [*sizes, rate, most]
+    if draws < 1 or not len(sizes) or not all(0 < fraction <= 1 for fraction in fractions):
+        got = f"sizes {list(sizes)}, rate {rate:g}, most {most:g} and {draws} draws"
+        raise InputError(
+            got, "fractions above 0 and at most 1, and at least 1 draw", "correct `sizes`, `rate`, `most` or `draws`"
+        )
+    agreement: list[float] = [0.0] * len(attributions)
+    sides: tuple[list[list[float]], list[list[float]]] = ([[]] * len(attributions), [[]] * len(attributions))
+    jobs = [(size, side, number) for size in sizes for side in (0, 1) for number in range(draws)]
+
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        results = [attributions[place] for place in places]
+        basis, width = results[0].basis, max(1, score.batcher.size)
+        coefficients = basis.forward(score.signal)
+        other = curve_coefficients(replacement, score, basis, random_streams(results))
+        for place, value in zip(places, score.value(score.signal).agreement.tolist(), strict=True):
+            agreement[place] = value
+        for row, place in enumerate(places):
+            decisions: list[float] = []
+            for start in range(0, len(jobs), width):
+                chunk = jobs[start : start + width]
+                gone = torch.stack([_removed(attributions[place], *job, rate, most, seed) for job in chunk])
+                gone = basis.expand_to_bins(gone.to(score.signal.device))
+                kept = coefficients[row] * ~gone if other is None else torch.where(gone, other[row], coefficients[row])
+                owner = torch.full((len(chunk),), row, device=score.signal.device)
+                decisions += score.value(basis.inverse(kept), owner).agreement.tolist()
+            means = torch.tensor(decisions, dtype=torch.float64).view(len(sizes), 2, draws).mean(2)
+            sides[0][place], sides[1][place] = means[:, 0].tolist(), means[:, 1].tolist()
+        count_passes(results, (1 + len(jobs)) * batch.rows_per_signal)
+
+    explainer.replay(attributions, visit, batch_size=batch_size)
+    return {
+        "agreement": agreement,  # type: ignore[dict-item]
+        "removed_sizes": [list(sizes) for _ in attributions],
+        "removed_top_decision": sides[0],
+        "removed_rest_decision": sides[1],
+    }
+
+
+def _removed(
+    result: Attribution, size: float, side: int, number: int, rate: float, most: float, seed: int
+) -> Bool[Tensor, " features"]:
+    """One random part: of the top (side 0) or the rest (side 1), at most `rate` of it and `most` of all."""
+    counts, top = result.layout.counts, result.mask(size)
+    members = (top if side == 0 else ~top).nonzero().flatten()
+    generator = ExampleRng(seed, [result.key]).generator(0, f"removed {size:g} {side}", number)
+    members = members[torch.randperm(len(members), generator=generator)]
+    budget = min(rate * float(counts[members].sum()), most * float(counts.sum()))
+    chosen = members[counts[members].cumsum(0) <= budget + 1e-9]
+    gone = torch.zeros(len(counts), dtype=torch.bool)
+    gone[chosen if len(chosen) else members[:1]] = True
+    return gone
