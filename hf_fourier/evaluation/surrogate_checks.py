@@ -1,0 +1,160 @@
+"""Whether a surrogate may be used, and its curves next to those of the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier.domains import DOMAINS
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.statistics import summarise
+from hf_fourier.evaluation.surrogates import KINDS, Answers, Surrogate, answers_of, masked_signals
+from hf_fourier.models.base import ModelWrapper
+from hf_fourier.models.encoding import encode
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import FractionGrid
+from hf_fourier.results.table import Table
+from hf_fourier.scoring.example_batch import BatchSize, batch_of
+from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import exact
+from hf_fourier.typing import Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.engine import Engine
+
+#: What a surrogate should reach before it is used: agreement on whole examples, and calibration error on masked ones.
+LEAST_AGREEMENT, MOST_ERROR = 0.98, 0.05
+_BINS = 10
+
+
+@exact
+def check_surrogate(
+    surrogate: Surrogate, explainer: Engine, examples: Any, fractions: Sequence[float] = (0.01, 0.04, 0.1, 0.3, 1.0),
+    *, seed: int = 1, batch_size: BatchSize = 32,
+) -> Table:  # fmt: skip
+    """Test a surrogate on examples that it was not fine-tuned on, with random masks of all kinds.
+
+    Args:
+        surrogate: The surrogate.
+        explainer: Of the model itself.
+        examples: Raw examples.
+        fractions: Fractions of the features that are kept.
+        seed: Of the masks.
+        batch_size: Rows in a batch; "auto" for 32.
+
+    Returns:
+        A row a fraction: "surrogate" and "model", how often each gives the model's answer to the whole example, and
+        "calibration error" of the surrogate's confidence in its own answer (10 bins of equal width; NaN unless the
+        answer is one class of a softmax). A note says whether it may be used: agreement of at least .98 on whole
+        examples, and a calibration error of at most .05 at every fraction.
+
+    Raises:
+        InputError: If an example cannot be encoded, or a fraction is out of range.
+    """
+    size = 32 if batch_size == "auto" else batch_size
+    groups = answers_of(explainer, encode(explainer.wrapper, examples)[1], size)
+    table: dict[str, list[float]] = {"kept": list(fractions), "surrogate": [], "model": [], "calibration error": []}
+    for fraction in fractions:
+        agreed: dict[str, list[float]] = {"surrogate": [], "model": []}
+        sure: list[tuple[float, float]] = []
+        for group in groups:
+            masked = masked_signals(group, surrogate.domain, lambda g: fraction, KINDS, seed, 0)  # noqa: B023
+            for name, one in (("surrogate", surrogate.explainer), ("model", explainer)):
+                for part in torch.arange(len(masked)).split(size):
+                    logits, agreement = _answer(one.wrapper, group, masked[part], part)
+                    agreed[name] += agreement.tolist()
+                    if name == "surrogate" and logits.ndim == 2 and group.frozen.ndim == 1:
+                        p = logits.double().softmax(-1).max(-1)
+                        sure += zip(p.values.tolist(), (p.indices == group.frozen[part]).double().tolist(), strict=True)
+        for name, values in agreed.items():
+            table[name].append(math.fsum(values) / len(values))
+        table["calibration error"].append(_calibration_error(sure))
+    whole = [a for f, a in zip(fractions, table["surrogate"], strict=True) if f == 1]
+    fits = all(a >= LEAST_AGREEMENT for a in whole) and all(not e > MOST_ERROR for e in table["calibration error"])
+    answer = "it may be used" if fits and whole else "it is not to be used as it is: fine-tune on more examples"
+    return Table(table, [f"{answer} (agreement of .98 on whole examples, calibration error of .05 at most)"])
+
+
+@exact
+def compare_curves(
+    surrogate: Surrogate, explainer: Engine, attributions: Sequence[Attribution],
+    fractions: Sequence[float] = (0.01, 0.02, 0.04, 0.1, 0.3), *, batch_size: BatchSize = "auto",
+) -> Table:  # fmt: skip
+    """Curves of a model and of its surrogate on the top features alone: how much of the confidence is persuasion.
+
+    A label that the surrogate also gives is in what the kept features contain. One that only the model gives comes from
+    the choice of features, on inputs that it was not trained on. Pass results for wrong labels to see how often a
+    method brings those about in either.
+
+    Args:
+        surrogate: Fine-tuned with masks="any" in the domain of the results.
+        explainer: Of the model itself, which made the results.
+        attributions: Results with their examples, which are not changed.
+        fractions: Kept fractions of the features, above 0 and below 1.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        A row a fraction: "model" and "surrogate", the mean confidence in the explained label; "gap", the model's minus
+        the surrogate's, with its 95 % interval "low" and "high"; "model decides" and "surrogate decides", how often
+        each gives the label.
+
+    Raises:
+        InputError: If a fraction is out of range, or the domain of a result is not the surrogate's.
+    """
+    if not len(fractions) or not all(0 < fraction < 1 for fraction in fractions):
+        raise InputError(f"fractions {list(fractions)}", "fractions above 0 and below 1", "leave the others out")
+    for result in attributions:
+        if DOMAINS.parse(result.layout.domain) != surrogate.domain:
+            got, expected = f"a result in {result.layout.domain}", f"results in {DOMAINS.spec(surrogate.domain)}"
+            raise InputError(got, expected, "fine-tune a surrogate in the domain of the results")
+    grid = FractionGrid(keep=tuple(sorted(fractions)))
+    curves = []
+    for one in (explainer, surrogate.explainer):
+        copies = [replace(result, curve=None) for result in attributions]
+        one.perturb(copies, grid, batch_size=batch_size)
+        curves.append([result.curve for result in copies if result.curve is not None])
+    table: dict[str, list[float]] = {"kept": list(grid.keep)}
+    confidences, decisions = (
+        [[[*read(curve)] for curve in own] for own in curves]
+        for read in (
+            lambda curve: curve.confidences("keep", grid.keep),
+            lambda curve: curve.decisions("keep", grid.keep),
+        )
+    )
+    for place in range(len(grid.keep)):
+        model, other = ([row[place] for row in own] for own in confidences)
+        gap = summarise([a - b for a, b in zip(model, other, strict=True)])
+        row = {
+            "model": math.fsum(model) / len(model), "surrogate": math.fsum(other) / len(other),
+            "gap": gap.mean, "low": gap.interval[0], "high": gap.interval[1],
+        }  # fmt: skip
+        for name, own in zip(("model decides", "surrogate decides"), decisions, strict=True):
+            row[name] = math.fsum(values[place] for values in own) / len(own)
+        for name, value in row.items():
+            table.setdefault(name, []).append(value)
+    return Table(table)
+
+
+def _answer(wrapper: ModelWrapper, group: Answers, masked: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits at masked signals, and the fraction of the frozen decisions that they have."""
+    some = [group.examples[i] for i in rows.tolist()]
+    with eval_mode(wrapper.model), torch.no_grad():
+        batch = batch_of(wrapper, some, ExampleRng(0, [example.key for example in some]), 0.0)
+        places = torch.arange(len(some), device=masked.device)
+        logits = batch.logits(batch.forward(masked, places), places)
+        return logits, batch.head.read(logits, group.frozen[rows.to(group.frozen.device)]).agreement
+
+
+def _calibration_error(pairs: Sequence[tuple[float, float]]) -> float:
+    """The expected calibration error: |confidence − accuracy|, averaged over bins of equal width by their counts."""
+    if not pairs:
+        return math.nan
+    values = torch.tensor(pairs, dtype=torch.float64)
+    bins = (values[:, 0] * _BINS).long().clamp(max=_BINS - 1)
+    sums = torch.zeros(_BINS, dtype=torch.float64).index_add_(0, bins, values[:, 0] - values[:, 1])
+    return float(sums.abs().sum()) / len(values)
