@@ -10,18 +10,37 @@ import numpy as np
 import torch
 
 from hf_fourier.domains import DOMAINS, Axis, Basis, Layout, SignalShape
+from hf_fourier.domains.fitted import Directions, remember
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.heads import Categorical, Head
 from hf_fourier.scoring.score import Score
 
+
+def fitted_spec(kind: str, entries: int, count: int, settings: str = "") -> str:
+    """A domain of directions drawn at random, for signals (or axes) of so many entries."""
+    vectors = torch.randn(entries, count, generator=torch.Generator().manual_seed(entries))
+    vectors = vectors / vectors.norm(dim=0) if kind == "ica" else torch.linalg.qr(vectors).Q
+    return f"fitted:basis={remember(Directions(kind, vectors, torch.ones(count)))}{settings}"
+
+
+#: Domains that need examples: they have no default setting.
+FITTED = ("fitted",)
 #: More settings than the default one, for domains and methods that have some.
 DOMAIN_SETTINGS = {
     "fourier": ["fourier:grain=frequency", "fourier:axes=0+", "fourier:axes=-1+,grain=frequency"],
     "identity": ["identity:grain=position"],
     "cosine": ["cosine:axes=-1+,grain=frequency"],
     "stft": ["stft:window=6,hop=2"],
+    "fitted": [
+        fitted_spec("pca", 16, 5),
+        fitted_spec("ica", 48, 7),
+        fitted_spec("prca", 13, 13),
+        fitted_spec("ica", 3, 2, ",axes=axis1+,grain=component"),
+        fitted_spec("pca", 3, 2, ",axes=axis1+"),
+        fitted_spec("pca", 2, 1, ",axes=axis1+"),
+    ],
     "wavelet": ["wavelet:db4,level=none", "wavelet:bior2.2", "wavelet:db2,mode=reflect,axes=-1+"],
 }
 METHOD_SETTINGS = {
@@ -62,7 +81,9 @@ BAND_SPECS = [
     "wavelet:bior2.2,level=2,bands=octave",
     "stft:8,bands=third-octave,times=2",
 ]
-DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get(name, [])]]
+DOMAIN_SPECS = [
+    spec for name in DOMAINS for spec in [*([] if name in FITTED else [name]), *DOMAIN_SETTINGS.get(name, [])]
+]
 ALL_SPECS = DOMAIN_SPECS + BAND_SPECS
 #: Methods that read the layers of `torch.nn`, of which the toys have none; they have tests of their own.
 OF_LAYERS = ("gradcam", "zennit")

@@ -3,6 +3,7 @@
 from hf_fourier.domains.base import DOMAINS, Basis, DirectSum, Domain
 from hf_fourier.domains.compatibility import SAMPLES, compatibility_table
 from hf_fourier.domains.cosine import Cosine
+from hf_fourier.domains.fitted import Fitted
 from hf_fourier.domains.fourier import Fourier
 from hf_fourier.domains.identity import Identity
 from hf_fourier.domains.layout import KINDS, Axis, Band, Column, Layout, SignalShape
@@ -20,6 +21,7 @@ __all__ = [
     "Cosine",
     "DirectSum",
     "Domain",
+    "Fitted",
     "Fourier",
     "Identity",
     "Layout",

@@ -13,7 +13,7 @@ import torch
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Int, Shaped, Tensor
 
-Role = Literal["segment", "channel", "frequency", "position", "level", "orientation", "band"]
+Role = Literal["segment", "channel", "frequency", "position", "level", "orientation", "band", "component"]
 
 #: What a signal can be; "tensor" where nothing is known about it.
 KINDS = ("tokens", "waveform", "spectrogram", "pixels", "volume", "video", "series", "tensor")
@@ -206,7 +206,7 @@ class Layout:
     @property
     def by_place(self) -> bool:
         """Whether the features are the signal's own entries or positions."""
-        return not any(column.role in ("frequency", "level", "orientation") for column in self.columns)
+        return not any(column.role in ("frequency", "level", "orientation", "component") for column in self.columns)
 
     def __getitem__(self, name: str) -> Tensor:
         """The values of the column called `name`."""

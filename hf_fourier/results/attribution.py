@@ -339,7 +339,7 @@ class Attribution:
         """
         if not parts.all_finite(self.scores):
             raise InputError("scores that are not finite", "one number per feature", "correct what made them")
-        tensors = {"scores": self.scores}
+        tensors = {"scores": self.scores, **parts.fitted_tensors(self.layout.domain)}
         if not compact:
             example = {"signal": self.signal, "gradient": self.gradient, "frozen_target": self.frozen_target}
             tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hf_fourier.domains import DOMAINS, Layout
-from hf_fourier.errors import InputError
+from hf_fourier.domains import DOMAINS, Domain, Fitted, Layout
+from hf_fourier.domains.fitted import Directions, remember
+from hf_fourier.errors import InputError, SpecError
 from hf_fourier.results import formats, storage
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import REPLACEMENTS, Curve
@@ -137,10 +138,40 @@ def _fitting_layout(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
         raise Malformed("no scores, one real number per feature")
     if not all_finite(scores):
         raise Malformed(f"{int((~scores.isfinite()).sum())} of {len(scores)} scores are not finite")
-    layout = DOMAINS.parse(values["domain"]).bind(shape).layout
+    layout = _known(DOMAINS.parse(values["domain"]), tensors).bind(shape).layout
     if len(layout) != len(scores):
         raise Malformed(f"{len(scores)} scores for a layout of {len(layout)} features")
     return layout
+
+
+def fitted_tensors(spec: str) -> dict[str, Tensor]:
+    """What a stored result holds of a domain that was fitted to examples; empty for others."""
+    domain = DOMAINS.parse(spec)
+    if not isinstance(domain, Fitted):
+        return {}
+    return {"basis.vectors": domain.directions.vectors, "basis.weights": domain.directions.weights}
+
+
+def _known(domain: Domain, tensors: Mapping[str, Tensor]) -> Domain:
+    """The domain, whose directions this process knows afterwards, if it was fitted to examples.
+
+    Raises:
+        Malformed: If the tensors are not the directions that it names.
+    """
+    if not isinstance(domain, Fitted):
+        return domain
+    stored = _below(tensors, "basis.")
+    if stored.keys() != {"vectors", "weights"}:
+        raise Malformed("no directions of its fitted domain")
+    vectors, weights = (stored[name].float() for name in ("vectors", "weights"))
+    directions = Directions(domain.basis.partition("-")[0], vectors, weights)
+    if vectors.ndim != 2 or weights.ndim != 1 or directions.name != domain.basis:
+        raise Malformed(f"directions that are not those of {domain.basis}")
+    try:
+        remember(directions)
+    except SpecError as error:
+        raise Malformed("directions that are no columns of numbers") from error
+    return domain
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -35,6 +35,7 @@ from tests.advice import (
     shell,
     sight,
     specs,
+    surrogates,
     texts,
     views,
 )
@@ -45,7 +46,7 @@ from tests.hub.test_advice import FOLLOWED
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
     checkpoints, folders, shell, limits, bands, arguments, networks, biology, papers,
-    recordings, scans,
+    recordings, scans, surrogates,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}
