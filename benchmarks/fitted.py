@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--examples", type=int, default=100, help="pictures that are explained")
     parser.add_argument("--figure", type=Path, default=Path("docs/figures/fitted.png"))
     chosen = parser.parse_args(arguments)
-    explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")), name="fashion-vit")
+    explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")))
     train = [one["picture"] for one in assets.fashion("train", SEEN + chosen.fit)[SEEN:]]
     pictures = [one["picture"] for one in assets.fashion("test", chosen.examples)]
     domains = {kind: fit_domain(explainer, train, kind, components=COMPONENTS) for kind in KINDS}

@@ -35,6 +35,9 @@ from hf_fourier.results.table import Table
 METHODS = ("tracking", "gradient_input", "integrated_gradients:steps=16", "saliency", "magnitude", "random")
 FRACTIONS = (0.01, 0.02, 0.04, 0.1, 0.3)
 TOP = 0.04
+PARTS = ("curves", "fidelity")
+#: Methods whose rankings are degraded, and pictures for F-Fidelity, half of which are degraded.
+DEGRADED, FEW = ("tracking", "integrated_gradients:steps=16"), 40
 #: Pictures of the train split that the model has not seen come after these.
 SEEN = 30_000
 
@@ -110,39 +113,51 @@ def tuned(explainer: FourierExplainer, pictures: list[Any], masks: str, epochs: 
     return made
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the tables and write the figure; see the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks surrogates", description=__doc__)
-    parser.add_argument("--train", type=int, default=4000, help="pictures that surrogates are fine-tuned on")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--examples", type=int, default=200, help="pictures that are explained")
-    parser.add_argument("--figure", type=Path, default=Path("docs/figures/surrogates.png"))
-    chosen = parser.parse_args(arguments)
-    explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")), name="fashion-vit")
-    train = [one["picture"] for one in assets.fashion("train", SEEN + chosen.train)[SEEN:]]
-    test = [one["picture"] for one in assets.fashion("test", 2 * chosen.examples)]
-    pictures, held_out = test[: chosen.examples], test[chosen.examples :]
-    surrogate, removed = (
-        tuned(explainer, train, masks, epochs)
-        for masks, epochs in (("any", chosen.epochs), ("few", math.ceil(chosen.epochs / 3)))
-    )
-    check = check_surrogate(surrogate, explainer, held_out)
+def curves_part(explainer: FourierExplainer, train: list[Any], test: list[Any], epochs: int, figure: Path) -> None:
+    """The surrogate's check, the curves of both, and the probes of masks."""
+    surrogate, examples = tuned(explainer, train, "any", epochs), len(test) // 2
+    check = check_surrogate(surrogate, explainer, test[examples:])
     show("Check", [dict(row) for row in check])
     print(f"\n{check.notes[0]}")
-    curves, rows, fidelity, probes = {}, [], [], []
+    curves, rows, probes = {}, [], []
     for name in METHODS:
-        results = explained(explainer, pictures, name)
-        for kind, own in results.items():
+        for kind, own in explained(explainer, test[:examples], name).items():
             curves[name, kind] = compare_curves(surrogate, explainer, own, FRACTIONS)
             rows += [{"method": name, "label": kind, **row} for row in curves[name, kind] if row["kept"] == TOP]
             probes.append(probe_row(name, kind, own))
-        fidelity += [f_fidelity_row(name, one, results["own"][:64]) for one in (explainer, removed.explainer)]
-        if name in ("tracking", "integrated_gradients:steps=16"):
-            for one in (explainer, removed.explainer):
-                degraded = check_degradation(one, results["own"][:64])
+    show(f"Kept confidence at {TOP:g}", rows)
+    show("Mask probe", probes)
+    draw(curves, figure)
+
+
+def fidelity_part(explainer: FourierExplainer, train: list[Any], test: list[Any], epochs: int) -> None:
+    """F-Fidelity with and without fine-tuning, and of rankings that are degraded."""
+    both = explainer, tuned(explainer, train, "few", epochs).explainer
+    rows = []
+    for name in METHODS:
+        results = explainer.explain(test[:FEW], method=name, domain="fourier")
+        rows += [f_fidelity_row(name, one, results) for one in both]
+        if name in DEGRADED:
+            for one in both:
+                degraded = check_degradation(one, results[: FEW // 2], draws=10)
                 show(f"Degraded: {name}, {one.name}", [dict(row) for row in degraded])
                 print(f"\n{degraded.notes[0]}", flush=True)
-    show(f"Kept confidence at {TOP:g}", rows)
-    show("F-Fidelity", fidelity)
-    show("Mask probe", probes)
-    draw(curves, chosen.figure)
+    show("F-Fidelity", rows)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables and write the figure; see the module's text."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks surrogates", description=__doc__)
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("--train", type=int, default=4000, help="pictures that surrogates are fine-tuned on")
+    parser.add_argument("--epochs", type=int, default=6, help="for curves; a third of them for F-Fidelity")
+    parser.add_argument("--examples", type=int, default=200, help="pictures that are explained for curves")
+    parser.add_argument("--figure", type=Path, default=Path("docs/figures/surrogates.png"))
+    chosen = parser.parse_args(arguments)
+    explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")))
+    train = [one["picture"] for one in assets.fashion("train", SEEN + chosen.train)[SEEN:]]
+    test = [one["picture"] for one in assets.fashion("test", max(FEW, 2 * chosen.examples))]
+    if "curves" in chosen.parts:
+        curves_part(explainer, train, test, chosen.epochs, chosen.figure)
+    if "fidelity" in chosen.parts:
+        fidelity_part(explainer, train, test, math.ceil(chosen.epochs / 3))

@@ -87,7 +87,7 @@ class Fitted(Domain):
     def __post_init__(self) -> None:
         object.__setattr__(self, "axes", axes_tuple(self.axes))
         if self.grain not in ("bin", "component"):
-            raise SpecError(f"grain {self.grain!r}", "'bin' or 'component'", "choose one of the two")
+            raise SpecError(f"grain {self.grain!r}", "'bin' or 'component'", "choose one of them")
 
     @property
     def directions(self) -> Directions:

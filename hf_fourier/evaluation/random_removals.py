@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hf_fourier.domains import Basis
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.random_perturbations import Columns, count_passes
 from hf_fourier.results.attribution import Attribution
@@ -15,7 +16,7 @@ from hf_fourier.scoring.replacements import curve_coefficients
 from hf_fourier.scoring.replay import random_streams
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Bool, Tensor
+from hf_fourier.typing import Bool, Float, Tensor
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
@@ -67,26 +68,18 @@ def remove_parts(
             got, "fractions above 0 and at most 1, and at least 1 draw", "correct `sizes`, `rate`, `most` or `draws`"
         )
     agreement: list[float] = [0.0] * len(attributions)
-    sides: tuple[list[list[float]], list[list[float]]] = ([[]] * len(attributions), [[]] * len(attributions))
+    sides: list[list[list[float]]] = [[[]] * len(attributions), [[]] * len(attributions)]
     jobs = [(size, side, number) for size in sizes for side in (0, 1) for number in range(draws)]
 
     def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
         results = [attributions[place] for place in places]
-        basis, width = results[0].basis, max(1, score.batcher.size)
-        coefficients = basis.forward(score.signal)
-        other = curve_coefficients(replacement, score, basis, random_streams(results))
-        for place, value in zip(places, score.value(score.signal).agreement.tolist(), strict=True):
-            agreement[place] = value
+        other = curve_coefficients(replacement, score, results[0].basis, random_streams(results))
+        whole = score.value(score.signal).agreement.tolist()
         for row, place in enumerate(places):
-            decisions: list[float] = []
-            for start in range(0, len(jobs), width):
-                chunk = jobs[start : start + width]
-                gone = torch.stack([_removed(attributions[place], *job, rate, most, seed) for job in chunk])
-                gone = basis.expand_to_bins(gone.to(score.signal.device))
-                kept = coefficients[row] * ~gone if other is None else torch.where(gone, other[row], coefficients[row])
-                owner = torch.full((len(chunk),), row, device=score.signal.device)
-                decisions += score.value(basis.inverse(kept), owner).agreement.tolist()
-            means = torch.tensor(decisions, dtype=torch.float64).view(len(sizes), 2, draws).mean(2)
+            parts = [_removed(results[row], *job, rate, most, seed) for job in jobs]
+            decisions = _decisions(score, results[0].basis, row, parts, None if other is None else other[row])
+            means = decisions.view(len(sizes), 2, draws).mean(2)
+            agreement[place] = whole[row]
             sides[0][place], sides[1][place] = means[:, 0].tolist(), means[:, 1].tolist()
         count_passes(results, (1 + len(jobs)) * batch.rows_per_signal)
 
@@ -97,6 +90,20 @@ def remove_parts(
         "removed_top_decision": sides[0],
         "removed_rest_decision": sides[1],
     }
+
+
+def _decisions(
+    score: Score, basis: Basis, row: int, parts: Sequence[Bool[Tensor, " features"]], other: Tensor | None
+) -> Float[Tensor, " parts"]:
+    """The agreement of one example without each part, which is zero or has another signal's coefficients."""
+    own, width = basis.forward(score.signal[row : row + 1])[0], max(1, score.batcher.size)
+    found: list[float] = []
+    for start in range(0, len(parts), width):
+        gone = basis.expand_to_bins(torch.stack(list(parts[start : start + width])).to(score.signal.device))
+        kept = basis.inverse(own * ~gone if other is None else torch.where(gone, other, own))
+        owner = torch.full((len(gone),), row, device=score.signal.device)
+        found += score.value(kept, owner).agreement.tolist()
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def _removed(

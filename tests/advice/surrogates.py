@@ -86,8 +86,13 @@ CASES = [
     ),
     Case(
         "take fewer components, or more examples",
-        lambda: independent(torch.full((3, 2), torch.nan, dtype=torch.float64).nan_to_num(), 2),
-        lambda: independent(torch.randn(50, 2, dtype=torch.float64), 1),
+        lambda: independent(torch.randn(50, 3, dtype=torch.float64), 3, steps=1),
+        lambda: independent(torch.randn(50, 3, dtype=torch.float64), 1),
+    ),
+    Case(
+        "pass examples that differ",
+        lambda: independent(torch.ones(5, 3, dtype=torch.float64), 2),
+        lambda: independent(torch.randn(50, 3, dtype=torch.float64), 1),
     ),
     Case("fit it to examples first: `fit_domain(explainer, examples)`", lambda: bound(4, ""), lambda: bound(4)),
     Case(

@@ -61,10 +61,15 @@ def probe_masks(
     Raises:
         InputError: If there are fewer than two labels with two groups each, or not one label and group for each mask.
     """
-    names = [name or f"\0{i}" for i, name in enumerate(groups if groups is not None else [""] * len(labels))]
-    if not len(tops) == len(labels) == len(names):
-        got = f"{len(tops)} masks, {len(labels)} labels and {len(names)} groups"
+    given = [""] * len(labels) if groups is None else list(groups)
+    if not len(tops) == len(labels) == len(given):
+        got = f"{len(tops)} masks, {len(labels)} labels and {len(given)} groups"
         raise InputError(got, "one of each for every example", "correct `labels` or `groups`")
+    rows = sorted(
+        (label, group or "", tuple(map(int, top))) for label, group, top in zip(labels, given, tops, strict=True)
+    )
+    labels, tops = [row[0] for row in rows], [row[2] for row in rows]  # in an order that does not depend on theirs
+    names = [row[1] or f"\0{i}" for i, row in enumerate(rows)]
     of_group: dict[str, Counter[str]] = {name: Counter() for name in names}
     for name, label in zip(names, labels, strict=True):
         of_group[name][label] += 1

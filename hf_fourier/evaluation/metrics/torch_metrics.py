@@ -89,8 +89,7 @@ class TorchMetric(torchmetrics.Metric):
         if not lines:
             raise InputError(f"metric {self.measure!r} without rows", "results or a table", "call `update` first")
         metric = METRICS[self.measure]
-        names = ("group", *metric.reads)
-        table = dict(zip(names, map(list, zip(*map(json.loads, lines), strict=True)), strict=True))
+        table = dict(zip(metric.columns, map(list, zip(*map(json.loads, lines), strict=True)), strict=True))
         numbers = metric.compute(table, seed=self.seed, **self.options)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
 

@@ -101,13 +101,17 @@ def relevant(
     return vectors.flip(1)[:, :count], values.flip(0)[:count] / 2
 
 
-def independent(rows: Float[Tensor, "rows entries"], count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+def independent(
+    rows: Float[Tensor, "rows entries"], count: int, seed: int = 0, steps: int = ICA_STEPS
+) -> tuple[Tensor, Tensor]:
     """Independent directions of length 1 (the columns of the mixing matrix), and the variance along each.
 
     Raises:
-        InputError: If FastICA does not converge.
+        InputError: If all rows are equal, or FastICA does not converge.
     """
     vectors, shares = principal(rows, count)
+    if not float(shares[0]):
+        raise InputError("examples without variance", "ones that differ", "pass examples that differ")
     kept = shares > RANK * shares[0]
     vectors = vectors[:, kept]
     centred = (rows - rows.mean(0)) @ vectors
@@ -115,7 +119,7 @@ def independent(rows: Float[Tensor, "rows entries"], count: int, seed: int = 0) 
     white = centred / scale
     start = torch.randn(len(scale), len(scale), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     turn = _orthogonal(start)
-    for _ in range(ICA_STEPS):
+    for _ in range(steps):
         source = white @ turn.T
         steep = source.tanh()
         after = _orthogonal(steep.T @ white / len(white) - (1 - steep.square()).mean(0)[:, None] * turn)
@@ -124,7 +128,7 @@ def independent(rows: Float[Tensor, "rows entries"], count: int, seed: int = 0) 
         if change < ICA_CHANGE:
             break
     else:
-        got = f"independent components that do not converge in {ICA_STEPS} steps"
+        got = f"independent components that do not converge in {steps} steps"
         raise InputError(got, "examples that determine them", "take fewer components, or more examples")
     mixing = vectors @ (scale[:, None] * turn.T)
     sizes = mixing.norm(dim=0)

@@ -152,9 +152,9 @@ def _coordinate(attribution: Attribution) -> tuple[Array | None, str]:
         if rate is None:
             unit, rate = "cycles/sample", 1.0
         return layout.radius.double().numpy() * rate, f"frequency in any direction [{unit}]"
-    for role in ("level", "position"):
+    for role in ("component", "level", "position"):
         for column in layout.with_role(role):
-            return column.values.double().numpy() + (1 if role == "position" else 0), _title(column)
+            return column.values.double().numpy() + (0 if role == "level" else 1), _title(column)
     return None, ""
 
 

@@ -95,6 +95,8 @@ def _coordinate(layout: Layout) -> str:
     """The coordinate that tells features without a frequency apart."""
     if layout.with_role("level"):
         return "scale"
+    if layout.with_role("component"):
+        return "component"
     return " and ".join(column.name for column in layout.with_role("position")) or "feature"
 
 
