@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,17 +27,9 @@ SIZES = (0.05, 0.1, 0.2, 0.4)
 
 
 def remove_parts(
-    explainer: Engine,
-    attributions: Sequence[Attribution],
-    *,
-    sizes: Sequence[float] = SIZES,
-    rate: float = 0.5,
-    most: float = 0.1,
-    draws: int = 25,
-    seed: int = 0,
-    batch_size: BatchSize = "auto",
-    replacement: str = "zero",
-) -> Columns:
+    explainer: Engine, attributions: Sequence[Attribution], *, sizes: Sequence[float] = SIZES, rate: float = 0.5,
+    most: float = 0.1, draws: int = 25, seed: int = 0, batch_size: BatchSize = "auto", replacement: str = "zero",
+) -> Columns:  # fmt: skip
     """Remove random parts of the top, and of the rest: 2 × sizes × draws + 1 forward passes per example, 201 in all.
 
     From the top of each size a random part is removed, `rate` of it, but never more than `most` of all features; from
@@ -76,7 +69,7 @@ def remove_parts(
         other = curve_coefficients(replacement, score, results[0].basis, random_streams(results))
         whole = score.value(score.signal).agreement.tolist()
         for row, place in enumerate(places):
-            parts = [_removed(results[row], *job, rate, most, seed) for job in jobs]
+            parts = [partial(_removed, results[row], *job, rate, most, seed) for job in jobs]
             decisions = _decisions(score, results[0].basis, row, parts, None if other is None else other[row])
             means = decisions.view(len(sizes), 2, draws).mean(2)
             agreement[place] = whole[row]
@@ -93,13 +86,15 @@ def remove_parts(
 
 
 def _decisions(
-    score: Score, basis: Basis, row: int, parts: Sequence[Bool[Tensor, " features"]], other: Tensor | None
+    score: Score, basis: Basis, row: int, parts: Sequence[Callable[[], Tensor]], other: Tensor | None
 ) -> Float[Tensor, " parts"]:
     """The agreement of one example without each part, which is zero or has another signal's coefficients."""
     own, width = basis.forward(score.signal[row : row + 1])[0], max(1, score.batcher.size)
     found: list[float] = []
     for start in range(0, len(parts), width):
-        gone = basis.expand_to_bins(torch.stack(list(parts[start : start + width])).to(score.signal.device))
+        gone = basis.expand_to_bins(
+            torch.stack([part() for part in parts[start : start + width]]).to(score.signal.device)
+        )
         kept = basis.inverse(own * ~gone if other is None else torch.where(gone, other, own))
         owner = torch.full((len(gone),), row, device=score.signal.device)
         found += score.value(kept, owner).agreement.tolist()
