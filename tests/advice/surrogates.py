@@ -72,6 +72,11 @@ def _words(axes: str | None) -> object:
 
 
 CASES = [
+    Case(
+        "pass the columns of `random_removals.remove_parts`: 201 forward passes per example",
+        lambda: METRICS["f_fidelity"].compute({}),
+        lambda: METRICS["f_fidelity"].compute(remove_parts(reader(), read()[:1], draws=1)),
+    ),
     Case("correct `kind` or `components`", lambda: fitted(kind="nmf"), lambda: fitted(kind="ica", components=1)),
     Case("pass a list of examples", lambda: fitted(examples=1), lambda: fitted(examples=2)),
     Case(

@@ -160,7 +160,7 @@ MASK_PROBE = register(
         reads=("group", "label", "top", "features"),
         range="0 to 1; `mask_probe_by_chance` with labels shuffled, and `mask_probe_p` how often those reach it",
         better="neither",
-        needs="make the table with `columns(results, top=0.04)`, ten examples or more of each label",
+        needs="make the table with `columns(results, top=0.04)`, examples of several classes",
         limits=(
             "A mask that tells the label is no proof that the kept values do not matter, since examples of a class "
             "are alike: compare with `magnitude`, whose masks tell it too, with `encoding`, and with results for "
