@@ -106,7 +106,7 @@ def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
 def tuned(explainer: FourierExplainer, pictures: list[Any], masks: str, epochs: int) -> Surrogate:
     """A surrogate, and what it took."""
     start = time.perf_counter()
-    made = fine_tune_surrogate(explainer, pictures, "fourier", masks=masks, epochs=epochs, rate=3e-4)
+    made = fine_tune_surrogate(explainer, pictures, "fourier", masks=masks, epochs=epochs, rate=1e-3)
     losses = ", ".join(f"{loss:.3f}" for loss in made.loss)
     seconds = time.perf_counter() - start
     print(f"masks={masks}: {len(pictures)} pictures, {epochs} epochs in {seconds:.0f} s; loss by epoch {losses}")
@@ -149,9 +149,9 @@ def main(arguments: Sequence[str]) -> None:
     """Print the tables and write the figure; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks surrogates", description=__doc__)
     parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
-    parser.add_argument("--train", type=int, default=4000, help="pictures that surrogates are fine-tuned on")
+    parser.add_argument("--train", type=int, default=10_000, help="pictures that surrogates are fine-tuned on")
     parser.add_argument("--epochs", type=int, default=6, help="for curves; a third of them for F-Fidelity")
-    parser.add_argument("--examples", type=int, default=200, help="pictures that are explained for curves")
+    parser.add_argument("--examples", type=int, default=120, help="pictures that are explained for curves")
     parser.add_argument("--figure", type=Path, default=Path("docs/figures/surrogates.png"))
     chosen = parser.parse_args(arguments)
     explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")))
