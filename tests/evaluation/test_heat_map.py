@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from safetensors.torch import save_file
 from hf_fourier import FourierExplainer
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import DamagedFile, InputError, SpecError, TargetError
-from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
+from hf_fourier.evaluation.metrics.statistics import MeanInterval
+from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis, _points
 from hf_fourier.evaluation.studies.heat_readings import CHUNK
 from hf_fourier.evaluation.studies.waves import Waves, cycles_of, unit_waves, wave_readings
 from hf_fourier.seeding import ExampleRng
@@ -213,6 +215,7 @@ def test_the_map_of_a_model(vision: FourierExplainer, pictures: list[torch.Tenso
     assert rows[0]["n"] == 7
     assert judged.to_pandas().shape[0] == 13
     assert len(judged.summary()) == 2
+    assert len(replace(judged, frequencies=judged.frequencies / 100).summary()) == 2  # below 1 of any unit, too
     assert vision.heat_map(pictures, level=3.0, size=5, seed=1).readings.tolist() != found.readings.tolist()
 
 
@@ -334,3 +337,7 @@ def test_files_of_others_and_damaged_ones_are_refused(vision: FourierExplainer, 
     save_file({"readings": torch.zeros(1)}, tmp_path / "three")
     with pytest.raises(InputError, match=r"HeatMap\.save"):
         HeatMap.load(tmp_path / "three")
+
+
+def test_rates_are_percentages_with_both_ends() -> None:
+    assert _points(MeanInterval(0.5, 0.4, 0.6, 10)) == "50.0 [40.0, 60.0]"

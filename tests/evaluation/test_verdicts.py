@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.evaluation import sanity_checks
-from hf_fourier.evaluation.results import Check
+from hf_fourier.evaluation.results import Check, _interval
 from hf_fourier.evaluation.sanity_checks import BATCH, SanityChecks, _change, _flat, _mean, _with
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
@@ -191,3 +191,11 @@ def test_a_change_in_a_batch_may_reach_the_limit(change: float, passed: bool, mo
         _explain=lambda examples, targets, seed: [ranked(1)] * len(examples),
     )  # fmt: skip
     assert SanityChecks.batch_invariance(of_batches).passed is passed
+
+
+def test_what_was_not_measured_is_left_blank() -> None:
+    row = {"mean": 0.5, "low": 0.25, "high": 0.75}
+    assert _interval(row, "mean", "low", "high") == "0.500 [0.250, 0.750]"
+    assert _interval({**row, "low": math.nan}, "mean", "low", "high") == "0.500"
+    assert _interval({**row, "mean": math.nan}, "mean", "low", "high") == ""
+    assert _interval(None, "mean", "low", "high") == ""

@@ -30,10 +30,18 @@ from hf_fourier.evaluation.metrics import (
     selectivity,
     structure,
 )
-from hf_fourier.evaluation.metrics.table import columns, common_kept, curves_of, kept_decisions, wrong_reached_at
+from hf_fourier.evaluation.metrics.table import (
+    _kept_content,
+    columns,
+    common_kept,
+    curves_of,
+    kept_decisions,
+    wrong_reached_at,
+)
 from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, Curve, CurvePoint, common_fractions
 from hf_fourier.scoring.heads.segmentation import dice
 from tests.evaluation.metrics.sample_results import curve, drawn_table, kept
+from tests.toy_scores import Linear, noise
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_dig.json").read_text())
 
@@ -377,3 +385,11 @@ def test_an_option_of_a_metric_of_columns_reaches_it() -> None:
     table = {"noise_predicted": [[1.0, 2.0]], "noise_drops": [[1.0, 4.0]]}
     assert METRICS["infidelity"].per_example(table, scaled=False) == {"infidelity": [2]}
     assert METRICS["infidelity"].per_example(table)["infidelity"] != [2]
+
+
+def test_all_features_keep_the_whole_content() -> None:
+    result = attribute(Linear(2, 8).eval(), noise(1, 8), domain="fourier", method="saliency")[0]
+    shares, sizes = _kept_content(result, (1.0, 0.25))
+    assert shares[0] == pytest.approx(1)
+    assert sizes[0] == pytest.approx(1)
+    assert 0 < shares[1] < 1

@@ -15,7 +15,7 @@ from hf_fourier import FourierExplainer
 from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.evaluation.studies import perturb_genes as work
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
-from hf_fourier.evaluation.studies.gene_shift_files import NAME, piece_path
+from hf_fourier.evaluation.studies.gene_shift_files import NAME, piece_path, write_settings
 from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
 from hf_fourier.evaluation.studies.gene_variants import Cell, random_genes
 from tests.models import test_single_cell as cells
@@ -378,3 +378,10 @@ def test_padding_behind_a_cell_is_not_read() -> None:
     ids = tokens(explain, MANY[0])
     found = [explain.perturb_genes([{"input_ids": one}], downstream=False) for one in (ids, [*ids, 0, 0])]
     assert (found[0].cosine == found[1].cosine).all()
+
+
+def test_a_folder_that_is_there_may_be_taken(tmp_path: Path) -> None:
+    write_settings(tmp_path, {"by": "delete"}, [1.0])
+    write_settings(tmp_path, {"by": "delete"}, [1.0])
+    with pytest.raises(InputError, match="differs in by"):
+        write_settings(tmp_path, {"by": "overexpress"}, [1.0])
