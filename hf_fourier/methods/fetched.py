@@ -139,7 +139,7 @@ def fetched(
             raise not_finite(replace(ranking, scores=scores, gradient=gradient), score, basis.signal, dither)
         extras = {name: one.values.tolist() if isinstance(one, Numbers) else one for name, one in own.extras.items()}
         own = replace(own, scores=own.scores if stay is None else _wide(stay), extras=extras)
-        return Answers(own, gradient, *readings, frozen, signal, *order, *rest)
+        return Answers(*(own, gradient, *readings, frozen, signal, *order, *rest))
 
     return answers
 

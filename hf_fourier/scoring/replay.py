@@ -56,7 +56,16 @@ def reopen(
         frozen = list(to_device(known, batch.signal.device))
         inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
         head = head_for_target(batch.head, members[0].provenance.get("head"))
-        pieces = batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen
+        pieces: tuple[Any, ...] = (
+            batch.signal,
+            batch.forward,
+            batch.logits,
+            head,
+            [],
+            inner,
+            batch.rows_per_signal,
+            frozen,
+        )
         score = Score(*pieces, model=batch.model)
         score.references = lambda: batch.references
         if donors:
