@@ -112,7 +112,7 @@ def fetch(names: list[str], everything: bool) -> None:
 
     Raises:
         InputError: If none is named.
-        AssetUnavailable: If a named one cannot be had; with `everything` it is only printed.
+        AssetUnavailable: If a named one is not available; with `everything` it is only printed.
     """
     from hf_fourier import demo
 

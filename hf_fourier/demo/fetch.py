@@ -37,7 +37,7 @@ def missing(asset: Asset) -> str:
     for module in asset.modules:
         if importlib.util.find_spec(module) is None:
             lacking.append(f"the Python package {module} is not installed (pip install {module})")
-    return f"{asset.name} cannot be had here: {'; '.join(lacking)}." if lacking else ""
+    return f"{asset.name} is not available here: {'; '.join(lacking)}." if lacking else ""
 
 
 def sha256(path: Path) -> str:
