@@ -18,6 +18,7 @@ The network and each row are kept in a folder: run the same command again to go 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -95,12 +96,13 @@ class Trial:
         ordered = [sorted(PARTS, key=lambda name: -own[name]) for own in found]
         truth = [max(PARTS, key=lambda name: losses[name]) for losses in self.losses]
         pairs = list(zip(found, self.losses, strict=True))
-        correlations = [rank_correlation(*([one[p] for p in PARTS] for one in pair)) for pair in pairs]
+        found_and_lost = ([[one[p] for p in PARTS] for one in pair] for pair in pairs)
+        correlations = [value for pair in found_and_lost if not math.isnan(value := rank_correlation(*pair))]
         _, stays = scores_of(self.model, self.rendered([names[:2] for names in ordered]), self.labels)
         _, there = scores_of(self.model, self.rendered([names[1:] for names in ordered]), self.labels)
         sizes = [[sum(abs(own[name]) for name in names) for names in (REST, (*PARTS, *REST))] for own in found]
         return {
-            "rank correlation": described(correlations),
+            "rank correlation": described(correlations or [0.0]),
             "top part": described([float(names[0] == best) for names, best in zip(ordered, truth, strict=True)]),
             "kept by two": described(stays.double().tolist()),
             "lost without one": described((~there).double().tolist()),
