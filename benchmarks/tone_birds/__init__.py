@@ -5,7 +5,7 @@ leaves out parts at random, so that a sound without a part is a usual one: what 
 is a truth that no deletion in the spectrum can spoil. Each method ranks 40 bands of 50 Hz for the model's own answer.
 A band's score is divided among the parts by their power in it; their sums are the parts' importances.
 
-On held-out sounds, one of each class, that the model names rightly: *rank correlation* of the importances with
+On held-out sounds, one of each class, that the model classifies correctly: *rank correlation* of the importances with
 the losses (Spearman, over the five parts); *top part*: the most important part is the one without which most is lost;
 *kept by two*: the answer stays where the two most important parts alone are rendered, with the distractor and the
 noise; *lost without one*: it changes where the most important part is not rendered; *says nothing*: the share of all
@@ -69,7 +69,7 @@ def scores_of(model: Model, sounds: Tensor, labels: Tensor) -> tuple[Tensor, Ten
 
 
 class Trial:
-    """A model, held-out sounds that it names rightly, and what it loses without each of their components."""
+    """A model, held-out sounds that it classifies correctly, and what it loses without each of their components."""
 
     def __init__(self, model: Model, birds: Birds) -> None:
         self.model, labels = model, birds.labels
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str]) -> None:
     end, folder = time.monotonic() + 60 * given.minutes, given.folder / f"{given.steps}-{given.seed}"
     birds = Birds(torch.arange(given.sounds) % CLASSES, HELD_OUT)
     trial = Trial(kept_network(folder / "network.pt", given.steps, given.seed), birds)
-    print(f"{len(trial.labels)} of {given.sounds} held-out sounds are named rightly.\n")
+    print(f"{len(trial.labels)} of {given.sounds} held-out sounds are classified correctly.\n")
     print(markdown(parts_table(trial)) + "\n")
     rows, reasons = [{"method": TRUTH, **trial.row(trial.losses), "passes": "–"}], []
     for name in given.methods:
