@@ -69,7 +69,9 @@ def show_domains(as_json: bool = False) -> None:
     """Every registered domain, and which signals it does not suit."""
     from hf_fourier.domains import DOMAINS, compatibility_table
 
-    reasons = {pair: reason for pair, reason in compatibility_table().items() if reason is not None}
+    pairs = compatibility_table()
+    reasons = {pair: reason for pair, reason in pairs.items() if reason is not None}
+    unfit = {name for name in DOMAINS if all(pair in reasons for pair in pairs if pair[1] == name)}  # until fitted
     if as_json:
         unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
         print_json([{**_registry_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
@@ -77,13 +79,14 @@ def show_domains(as_json: bool = False) -> None:
     rows = []
     for name in DOMAINS:
         cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
-        left_out = f"not for {', '.join(excluded)}" if excluded else ""
+        left_out = f"not for {', '.join(excluded)}" if excluded and name not in unfit else ""
         description = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), description])
     columns = ["domain", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
     for (kind, name), reason in reasons.items():
-        print_line(result_console(), f"{name} for {kind}: {reason}")
+        if name not in unfit:
+            print_line(result_console(), f"{name} for {kind}: {reason}")
 
 
 def show_assets(as_json: bool = False) -> None:
@@ -112,7 +115,7 @@ def fetch(names: list[str], everything: bool) -> None:
 
     Raises:
         InputError: If none is named.
-        AssetUnavailable: If a named one is not available; with `everything` it is only printed.
+        AssetUnavailable: If a named one cannot be had; with `everything` it is only printed.
     """
     from hf_fourier import demo
 
@@ -216,7 +219,10 @@ def _properties(domain: Any) -> str:
     """Of the domain with its defaults, on a signal of 1,024 entries."""
     from hf_fourier.domains import Axis, SignalShape
 
-    basis = domain.bind(SignalShape("tensor", (Axis("axis0", 1024),)))
+    signal = SignalShape("tensor", (Axis("axis0", 1024),))
+    if reason := domain.incompatibility(signal):
+        return str(reason)
+    basis = domain.bind(signal)
     parseval = "Parseval" if basis.parseval else "the adjoint is another map"
     return f"{parseval}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
 
