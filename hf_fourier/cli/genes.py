@@ -90,7 +90,7 @@ def _check_options(request: GenesRequest) -> None:
             scored.append("groupby")
         if scored:
             got = f"--{scored[0]} with --perturb" + (", without --states" if scored[0] == "groupby" else "")
-            raise InputError(got, "options that a perturbation reads", "leave out what asks for scores")
+            raise InputError(got, "options that apply to a perturbation", "leave out the options of scores")
 
 
 def _check_groups(explainer: FourierExplainer, request: GenesRequest) -> None:

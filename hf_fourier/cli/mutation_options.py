@@ -31,9 +31,11 @@ class MutationsRequest:
         typer.Option(help="Places to substitute, counted from 1: 98-101,120.", show_default="all letters"),
     ] = None
     start: Annotated[int, typer.Option(help="Where the sequence begins on its chromosome, from 0.", min=0)] = 0
-    strand: Annotated[str, typer.Option(help="- if the sequence is the reverse complement of what lies there.")] = "+"
+    strand: Annotated[
+        str, typer.Option(help="- if the sequence is the reverse complement of this part of the chromosome.")
+    ] = "+"
     motifs: Annotated[
-        bool, typer.Option("--motifs", help="Also write ohe.npz and shap.npz, which of DNA tfmodisco-lite reads.")
+        bool, typer.Option("--motifs", help="Also write ohe.npz and shap.npz; tfmodisco-lite reads those of DNA.")
     ] = False
     batch_size: Rows = "auto"
     loading: LoadOptions

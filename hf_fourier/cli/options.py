@@ -285,7 +285,7 @@ class EvaluateRequest(SanityRequest):
         ),
     ] = None
     replacement: Replacement = "zero"
-    preset: Annotated[str | None, typer.Option(help="fast: the first 32 INPUTs, and few metrics.")] = None
+    preset: Annotated[str | None, typer.Option(help="fast: the first 32 INPUTs and two metrics.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ def send(request: PushRequest) -> None:
             )
         found |= {**vars(pushed), "files": list(pushed.files)}
         if not request.as_json:
-            readers = "only you and those you let in" if pushed.private else "everybody"
+            readers = "only you and those with access" if pushed.private else "everybody"
             inputs = "with" if request.include_inputs else "without"
             print_line(
                 result_console(),
@@ -56,7 +56,9 @@ def send(request: PushRequest) -> None:
         found["pull_request"] = page
         if not request.as_json:
             print_line(
-                result_console(), f"pull request: {page}" if page else "the card says all of it already", style="bold"
+                result_console(),
+                f"pull request: {page}" if page else "the card already has this section and these results",
+                style="bold",
             )
     if request.as_json:
         print_json(found)

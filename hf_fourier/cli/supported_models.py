@@ -23,7 +23,7 @@ def show_coverage(*, architecture: str | None, task: str | None, as_json: bool) 
     pairs = _matching(sweep["pairs"], architecture, task)
     if not pairs:
         got = " with ".join(filter(None, (architecture, task)))
-        got = f"{got!r}, which transformers {sweep['transformers']} had not"
+        got = f"{got!r}, which transformers {sweep['transformers']} does not have"
         raise InputError(got, "an architecture and a head", "see docs/coverage.md")
     if as_json:
         typer.echo(json.dumps({**sweep, "pairs": pairs}, indent=1))
@@ -48,7 +48,7 @@ def _matching(pairs: list[dict[str, Any]], architecture: str | None, task: str |
 
 def _note(one: dict[str, Any]) -> str:
     """Why a pair does not work, or the remarks where it does."""
-    second = "ids are read a second way" if one.get("second") else ""
+    second = "ids are also read outside the embedding" if one.get("second") else ""
     sides = [side for side, counts in one.get("padding", {}).items() if counts]
-    padding = f"padding on the {' or '.join(sides)} is part of the answer" if sides else ""
+    padding = f"padding on the {' or '.join(sides)} changes the answer" if sides else ""
     return one.get("why") or "; ".join(filter(None, (second, padding)))

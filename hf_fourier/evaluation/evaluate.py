@@ -209,7 +209,7 @@ class Evaluator:
                 note = (
                     f"more than half have one label: {drawn} of {len(predicted)} random wrong labels are not balanced"
                 )
-                self.notes = (*self.notes, f"{note}, and selectivity (random) flatters")
+                self.notes = (*self.notes, f"{note}, so that selectivity (random) is too high")
 
     def select_metrics(self, metrics: Sequence[str] | None, fast: bool = False) -> list[Metric]:
         """The metrics by name; by default those that suit the head, and selectivity; fast: `FAST_METRICS` of them.

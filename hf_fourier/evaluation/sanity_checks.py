@@ -270,7 +270,7 @@ class SanityChecks:
         text = f"{when}, {_mean(shared):.2f} of the top 4 % are the same (ρ = {rho:.2f}; chance {chance:.2f}"
         text += f", another seed {room + chance:.2f})" if self.seeded else ")"
         if room < MIN_DEPENDENCE:
-            words = f"another seed gives another top ({room + chance:.2f} shared): dependence on {of} is untestable"
+            words = f"another seed gives a different top ({room + chance:.2f} shared): dependence on {of} is untestable"
             return Check(name, False, words, quantity, needed=needed, examples=len(known))
         effects = [(self.seed_overlaps[i] - overlap) / room for i, overlap in zip(known, shared, strict=True)]
         summary = summarise(effects, [self.groups[i] for i in known], self.seed)

@@ -46,7 +46,7 @@ SEVERAL = {
     "text-generation": "pass Continuation(…) for all of them, or name one",
     "fill-mask": "put a mask for each into the text, and pass their tokens in a list",
 }
-TEXT_VIEW = NoView("embedded tokens are not text any more", "call input_relevance() for one number per token")
+TEXT_VIEW = NoView("embedded tokens cannot be turned back into text", "call input_relevance() for one number per token")
 
 
 class TextWrapper(TargetedWrapper):

@@ -113,14 +113,14 @@ def _run(folder: Path, collected: CollectedResults, max_examples: int) -> None:
             failed += 1
             continue
         if taken == max_examples:
-            note = f"of the run {folder.name!r} only the first results were taken; --max-examples takes more"
+            note = f"only the first results of the run {folder.name!r} were taken; --max-examples takes more"
             collected.notes.append(note)
             break
         taken += 1
         collected.results.append(run[int(row["index"])])
         collected.names.append(str(row["name"] or f"example {row['index']}"))
     if failed:
-        collected.notes.append(f"of the run {folder.name!r} {failed} examples failed and are left out")
+        collected.notes.append(f"{failed} examples of the run {folder.name!r} failed and are left out")
 
 
 def _saved(folder: Path, collected: CollectedResults, max_examples: int) -> None:

@@ -132,7 +132,7 @@ def _check_files(where: Path, digests: Mapping[str, Any]) -> None:
     for path in _other_files(where):
         stated = digests.get(path.relative_to(where).as_posix())
         if stated is not None and file_digest(path) != stated:
-            raise damaged(path, "its bytes are not those that its digest was taken of", _FILE_HINT)
+            raise damaged(path, "its bytes do not match its digest", _FILE_HINT)
 
 
 def _save_examples(report: ReportContent, where: Path) -> None:

@@ -162,7 +162,7 @@ def unsealed(data: bytes, path: Path, hint: str = "") -> dict[str, Any]:
     """
     stated = _STATED.match(data)
     if stated is not None and not fits(memoryview(data)[stated.end() :], stated[1].decode()):
-        raise damaged(path, "its bytes are not those that its digest was taken of", hint)
+        raise damaged(path, "its bytes do not match its digest", hint)
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -20,7 +20,7 @@ INCOMPLETE = "not complete: "
 #: Prefix of notes on predictions that are no function of their input.
 MOVING = "the model's answer is not a function of its input: "
 #: Prefix of notes on padding that counts.
-PADDED = "the padding is part of the answer: "
+PADDED = "the padding changes the answer: "
 #: Note where that could not be tested.
 UNASKED = "whether the padding changes the answer could not be tested: the model rejects the row without it"
 #: Prefix of the note on inputs that bypass the signal.
@@ -78,7 +78,7 @@ def incomplete(total: float, error: float, size: float, value: float, reference:
     if reference is not None:
         ends = f" (the example scores {value:.4g}, the other end of the path {reference:.4g})"
     if not math.isfinite(promised):
-        return f"{INCOMPLETE}the scores should sum to {promised:.4g}{ends}, to which nothing can be held"
+        return f"{INCOMPLETE}the scores should sum to {promised:.4g}{ends}, against which they cannot be checked"
     least = LEAST * max(abs(value), abs(reference or 0.0))
     if abs(error) <= max(MAX_COMPLETENESS_ERROR * max(abs(promised), least), ROUNDING * size):
         return None

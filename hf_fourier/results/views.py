@@ -213,7 +213,7 @@ class SpectrogramView(View):
 class NoView(View):
     """A signal without human units; the error names what to call instead."""
 
-    reason: str = "the signal has no human units"
+    reason: str = "the signal cannot be turned back into an example"
     instead: str = "call input_relevance()"
     kind: ClassVar[str] = "none"
 
@@ -244,7 +244,7 @@ class GeneView(NoView):
         genes: The ids, in the cell's order.
     """
 
-    reason: str = "embedded genes are not counts any more"
+    reason: str = "embedded genes cannot be turned back into counts"
     instead: str = "call genes() for one number per gene"
     genes: tuple[str, ...] = ()
     kind: ClassVar[str] = "genes"
@@ -259,7 +259,7 @@ class ResidueView(NoView):
         length: Of the whole sequence, with residues that masks hide or the model's length cuts off.
     """
 
-    reason: str = "embedded tokens are not text any more"
+    reason: str = "embedded tokens cannot be turned back into text"
     instead: str = "call input_relevance() for one number per token"
     places: tuple[int, ...] = ()
     length: int = 0
@@ -276,7 +276,7 @@ class BaseView(NoView):
         sequence: The bases; "?" where a mask hides them or the model's length cuts them off.
     """
 
-    reason: str = "embedded words of bases are no sequence any more"
+    reason: str = "embedded k-mers cannot be turned back into a sequence"
     instead: str = "call bases() for one number per base"
     starts: tuple[int, ...] = ()
     stops: tuple[int, ...] = ()

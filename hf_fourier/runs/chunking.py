@@ -79,7 +79,7 @@ def _cuts(costs: np.ndarray, chunk: int) -> np.ndarray:
 
 #: Files in one folder, at most.
 FILES_PER_FOLDER = 1000
-_PLANNED = "run the same command again, which plans it anew; the shards stay as they are"
+_PLANNED = "run the same command again, which plans it again; the shards stay as they are"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ TOKENS, SCORES = "genes.tokens", "genes.scores"
 NOT_STORABLE = "no number for each gene: a cell, and contributions or the scores of positions, are needed"
 _FORMAT = 1
 _SCHEMA = {"format": int, "tokens": dict, "symbols": dict, "aliases?": dict}
-_HINT = "run the same command again, which writes it anew"
+_HINT = "run the same command again, which writes it again"
 
 
 def has_gene_scores(result: Attribution) -> bool:

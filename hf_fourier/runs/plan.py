@@ -237,7 +237,7 @@ def estimate(
     chosen: Store = next((name for name in sizes if name == store), (fits or ["top"])[0])
     notes = []
     if store == "auto" and not fits:
-        notes.append(f"no way to store fits into {size(budget)}: the smallest is taken")
+        notes.append(f"no kind of `store` fits into {size(budget)}: the smallest is used")
     each = known.sizes[chosen]
     if chunk is None:
         chunk = max(1, min(_usual(length, max(known.chunk, known.rows)), int(CHUNK_BYTES / max(each, 1.0))))

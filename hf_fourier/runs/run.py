@@ -219,7 +219,7 @@ class Run:
         for chunk, error in damage.items():
             self._note(chunk=chunk, damaged=error.got)
             if self.options.progress:
-                say(f"{error.got}: it was set aside and is made again")
+                say(f"{error.got}: it was moved aside and is computed again")
         check_examples(self.source, known, self.folder)
         self.machine.barrier()
 

@@ -42,7 +42,7 @@ _HEAD = {"format": int, "store": str, "split": bool, "rows": int, "run?": str, "
 _RECORD = {"index": int, "name": str, "failed?": str}
 #: What is read of a run that does not store all scores.
 _READ = {"top": "rows()", "genes": "genes()"}
-AGAIN = "run the same command again, which makes this shard anew and no other"
+AGAIN = "run the same command again: it computes only this shard again"
 
 
 class Shard:
@@ -180,7 +180,7 @@ class Shard:
             got = f"example {record['index']}, which could not be explained ({record['failed']})"
             raise InputError(got, "one that was explained", "see failures()")
         if self.store in ("genes", "top"):
-            got = f"a run of which the {'top features' if self.store == 'top' else 'scores of genes'} alone are stored"
+            got = f"a run that stores only the {'top features' if self.store == 'top' else 'scores of genes'}"
             raise InputError(got, "one with scores", f"read {_READ[self.store]}, or run it with store='scores'")
         with parsing(self.path, AGAIN):
             return Attribution.from_parts(record, self.tensors(row))

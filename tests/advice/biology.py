@@ -193,7 +193,7 @@ CASES = [
         lambda: _typed("--gene", test_single_cell.GENES[1], "--perturb", "overexpress"),
     ),
     Case(
-        "leave out what asks for scores",
+        "leave out the options of scores",
         lambda: _typed("--perturb", "overexpress", "--gene", test_single_cell.GENES[1], "--check", "2"),
         lambda: _typed("--perturb", "overexpress", "--gene", test_single_cell.GENES[1]),
     ),
@@ -234,7 +234,7 @@ CASES = [
         lambda: _perturbed(downstream=True).downstream_table(test_single_cell.GENES[0]),
     ),
     Case("correct `states`", lambda: _states("c"), _states),
-    Case("call perturb_genes with the same folder again, which makes it anew", _begun, lambda: _begun(again=True)),
+    Case("call perturb_genes with the same folder again, which makes it again", _begun, lambda: _begun(again=True)),
     Case("choose another folder", lambda: _twice(0), lambda: _twice(0, "two")),
     Case(
         "correct `gene_scores`, or call `explainer.genes`",

@@ -16,7 +16,7 @@ def test_looked_up(run) -> None:
     if told["transformers"] == transformers.__version__:
         assert {(one["task"], one["model_type"]) for one in told["pairs"]} == {(p.task, p.model_type) for p in pairs()}
     one = run("models", "bart")
-    assert "ids are read a second way" in " ".join(one.output.split())
+    assert "ids are also read outside the embedding" in " ".join(one.output.split())
     assert "text-classification" in run("models").output
 
 

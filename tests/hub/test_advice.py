@@ -17,7 +17,7 @@ from tests.hub.test_push import push
 
 pytestmark = pytest.mark.usefixtures("one_figure")
 
-WHOLE = "; the report on this machine is whole"
+WHOLE = "; the report on this machine is unchanged"
 OFFLINE = """
 import huggingface_hub.constants as constants
 constants.HF_HUB_OFFLINE = offline

@@ -33,7 +33,7 @@ def command(hub, saved, tmp_path):
 def test_push_and_say_where_it_is(hub, command):
     code, said, _ = command(*shlex.split(EXAMPLES["push"][1])[3:])
     assert code == 0
-    assert f"without inputs, for only you and those you let in: {hub.address}/datasets/ada/cups" in said
+    assert f"without inputs, for only you and those with access: {hub.address}/datasets/ada/cups" in said
     assert hub.repo("ada/cups", "dataset").private
 
 

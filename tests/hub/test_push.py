@@ -198,10 +198,10 @@ def test_a_repository_of_something_else_is_left_alone(hub, ask, saved):
 @pytest.mark.parametrize(
     ("token", "repo", "words"),
     [
-        (None, "ada/report", "got no token; expected one that may write.*hf auth login.*whole"),
-        ("hf_bad", "ada/report", "got a token that the Hub does not know.*hf auth login.*whole"),
-        ("hf_read", "ada/report", "got a token that may not push.*write access.*whole"),
-        ("hf_good", "bob/report", "got a token that may not push.*write access.*whole"),
+        (None, "ada/report", "got no token; expected one that may write.*hf auth login.*unchanged"),
+        ("hf_bad", "ada/report", "got a token that the Hub does not know.*hf auth login.*unchanged"),
+        ("hf_read", "ada/report", "got a token that may not push.*write access.*unchanged"),
+        ("hf_good", "bob/report", "got a token that may not push.*write access.*unchanged"),
     ],
 )
 def test_a_token_that_will_not_do(hub, ask, saved, token, repo, words):
@@ -228,7 +228,9 @@ def test_names_that_no_repository_can_have(hub, ask, saved, name):
 def test_a_network_that_goes_in_mid_push(hub, ask, saved, tmp_path, step):
     before = content(saved)
     hub.faults.append(Fault(step))
-    with pytest.raises(Failed, match=r"no answer from the Hub.*try again.*nothing is half there.*is whole") as caught:
+    with pytest.raises(
+        Failed, match=r"no answer from the Hub.*try again.*nothing is half pushed.*is unchanged"
+    ) as caught:
         push(ask, saved)
     assert caught.value.kind == "HubError"
     assert content(saved) == before
@@ -269,7 +271,7 @@ def test_an_uploader_that_breaks_is_told(hub, ask, saved):
     code = "from huggingface_hub import HfApi\nown = HfApi.create_commit\n"
     code += "def broken(*a, **k): raise RuntimeError('native code failed')\n"
     code += f"HfApi.create_commit = broken\ntry:\n{_indented(PUSH)}\nfinally: HfApi.create_commit = own\n"
-    with pytest.raises(Failed, match=r"HubError: got RuntimeError \(native code failed\).*is whole"):
+    with pytest.raises(Failed, match=r"HubError: got RuntimeError \(native code failed\).*is unchanged"):
         ask(code, folder=saved, repo="ada/report", more={})
 
 

@@ -152,7 +152,9 @@ def test_special_padding_and_mask_tokens_never_move(task: str, name: str, padded
 def test_without_a_special_tokens_mask_it_is_said_aloud(task: str, name: str) -> None:
     whole = tiny_models.batch("right", rows=2, masks=task == "fill-mask")
     batch = own_inputs(whole)
-    explainer(task, name).explain(whole)  # whether ids are read a second way is asked here, and not of padding
+    explainer(task, name).explain(
+        whole
+    )  # whether ids are also read outside the embedding is asked here, and not of padding
     result = explainer(task, name).explain(batch)[1]
     note, *others = result.provenance["notes"]
     assert "special tokens were transformed" in note

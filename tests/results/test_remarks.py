@@ -95,7 +95,7 @@ def test_a_sum_that_nothing_can_be_held_to(end):
     note = incomplete(1.0, 1.0 - end, 1.0, 2.0, 2.0 - end)
     assert note is not None
     assert note.startswith(f"{INCOMPLETE}the scores should sum to {end:.4g} (")
-    assert note.endswith("to which nothing can be held")
+    assert note.endswith("against which they cannot be checked")
 
 
 def test_notes_that_differ_in_their_numbers_alone_are_one():

@@ -92,7 +92,7 @@ def _folds(heard: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], gr
     features, truth = np.concatenate(list(heard.values())), np.concatenate(list(labels.values()))
     right = cross_validated(features, truth, group, _PENALTY)
     return [
-        f"Heads fitted anew in five folds over all {len(truth)} clips, whole groups of variants held out: {right:.3f} "
+        f"Heads fitted separately in five folds over all {len(truth)} clips, groups of variants held out: {right:.3f} "
         f"(commonest label: {majority(truth):.3f})."
     ]
 

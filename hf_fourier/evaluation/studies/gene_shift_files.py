@@ -25,7 +25,7 @@ _SCHEMA = {
 }  # fmt: skip
 #: Settings that are not compared: remarks.
 _REMARKS = ("notes",)
-_HINT = "call perturb_genes with the same folder again, which makes it anew"
+_HINT = "call perturb_genes with the same folder again, which makes it again"
 _SETTINGS_HINT = "restore it from a copy, or delete the folder and call perturb_genes again"
 
 
@@ -112,9 +112,9 @@ def merged(settings: Mapping[str, Any], pieces: Iterable[Mapping[str, np.ndarray
     """
     pieces = list(pieces)
     if not pieces and settings.get("pieces"):
-        raise InputError("a folder of which no cell is done", "an interrupted or a finished perturbation", _HINT)
+        raise InputError("a folder without a finished cell", "an interrupted or a finished perturbation", _HINT)
     if not pieces or not sum(len(piece["cell"]) for piece in pieces):
-        got = "cells of which none has one of the genes"
+        got = "cells without any of the genes"
         raise InputError(got, "genes that are expressed, or over-expressed ones", "correct `genes`")
     rows = {name: np.concatenate([piece[name] for piece in pieces]) for name in ROWS}
     rows["control"] = rows["control"].astype(bool)

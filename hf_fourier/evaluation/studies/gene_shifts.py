@@ -245,7 +245,7 @@ class GeneShifts:
             without = ", without the perturbed genes"
         elif not self.ends:
             what, without = "embedding of each other gene", ", their mean over the genes as in Geneformer's tools"
-        others = "genes of like rank" if against == LIKE_RANK else "all genes"
+        others = "genes of similar rank" if against == LIKE_RANK else "all genes"
         return f"cosines of the {what} in the {where}{without}; p against {others}"
 
 

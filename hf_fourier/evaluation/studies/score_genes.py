@@ -36,8 +36,8 @@ AT_ONCE = 64
 #: How many genes of a cell are checked by deletion, where scores are no deletions themselves.
 CHECKED = 5
 EFFECTS = {
-    "deletion": "the fall of the score when the gene is deleted, the gap closed",
-    "mask": "the fall of the score when the gene is masked",
+    "deletion": "the drop of the score when the gene is deleted and later genes move up",
+    "mask": "the drop of the score when the gene is masked",
 }
 CONTRIBUTIONS = "contributions"
 

@@ -230,7 +230,7 @@ def read_edf(path: str | os.PathLike[str], channels: Sequence[str] | None = None
     others = [f"{name} [{unit}]" for name, unit in zip(names, known, strict=True) if unit not in ("V", "")]
     if others:
         said = shorten(", ".join(others), 200, placeholder=" …")
-        notes = (*notes, f"channels in other units than of voltage have the file's numbers: {said}")
+        notes = (*notes, f"channels that are not voltages keep the file's numbers: {said}")
     return ChannelSeries(values, rates.pop(), names, known, notes)
 
 

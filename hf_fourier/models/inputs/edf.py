@@ -77,7 +77,7 @@ def read_header(path: Path) -> EdfHeader:
     with path.open("rb") as file:
         raw = file.read(FIXED)
         if len(raw) < FIXED or raw[:8] not in (b"0       ", b"\xffBIOSEMI"):
-            raise ValueError(f"{path.name} is no EDF or BDF file")
+            raise ValueError(f"{path.name} is not an EDF or BDF file")
         count = _whole(raw[252:256], "channels")
         if not 0 < count <= limits.EDF_CHANNELS:
             raise ValueError(f"{path.name} claims {count} channels; 1 to {limits.EDF_CHANNELS} are read")
@@ -168,7 +168,7 @@ def _text(raw: bytes) -> str:
 def _whole(raw: bytes | str, what: str) -> int:
     value = _real(raw, what)
     if not value.is_integer():
-        raise ValueError(f"{what} is no whole number")
+        raise ValueError(f"{what} is not a whole number")
     return int(value)
 
 
@@ -176,5 +176,5 @@ def _real(raw: bytes | str, what: str) -> float:
     text = (raw.decode("latin-1") if isinstance(raw, bytes) else raw).strip(" \0")
     value = float(text) if text and "_" not in text else math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{what} is no number")
+        raise ValueError(f"{what} is not a number")
     return value

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from hf_fourier.errors import FourierError, HubError
 
-_WHOLE = "the report on this machine is whole"
+_WHOLE = "the report on this machine is unchanged"
 #: Packages whose errors mean that no answer came.
 _TRANSPORT = ("httpx", "httpx2", "httpcore", "requests", "urllib3", "hf_xet")
 
@@ -92,7 +92,7 @@ def _answered(error: BaseException, what: str, whole: str, missing: bool, no_rev
 
 
 def _begun(whole: str) -> str:
-    return f"; a push is one commit, so that nothing is half there{whole}"
+    return f"; a push is one commit, so that nothing is half pushed{whole}"
 
 
 def _line(error: BaseException) -> str:

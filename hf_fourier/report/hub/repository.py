@@ -231,7 +231,7 @@ def _api(token: str | None, needed: bool = True) -> HfApi:
 
     known = token or get_token()
     if needed and not known:
-        do = "run `hf auth login`, set HF_TOKEN, or pass token=…; the report on this machine is whole"
+        do = "run `hf auth login`, set HF_TOKEN, or pass token=…; the report on this machine is unchanged"
         raise HubError("no token", "one that may write to the Hub", do)
     return HfApi(token=known or False, library_name="hf_fourier", library_version=VERSION)
 

@@ -285,7 +285,7 @@ def test_wrong_arguments_say_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without <cls>"):
         cells.explainer("fill-mask", "V1").perturb_genes(MANY, embedding="cls")
     absent = next(gene for gene in cells.GENES if gene not in MANY[0]["genes"])
-    with pytest.raises(InputError, match="none has one of the genes"):
+    with pytest.raises(InputError, match="cells without any of the genes"):
         explain.perturb_genes(MANY[:1], [absent])
     with pytest.raises(InputError, match="those of genes too"):
         towards().downstream_table()

@@ -354,7 +354,7 @@ def test_microvolts_are_known_however_they_are_spelt(unit: bytes, tmp_path: Path
 
 def test_an_unknown_unit_is_said(tmp_path: Path) -> None:
     found = read_edf(written(tmp_path / "a.edf", labelled(("Cz", "SpO2"), ("uV", "%"))))
-    assert found.notes == ("channels in other units than of voltage have the file's numbers: SpO2 [%]",)
+    assert found.notes == ("channels that are not voltages keep the file's numbers: SpO2 [%]",)
 
 
 def test_a_slow_recording_is_resampled() -> None:
