@@ -234,7 +234,11 @@ CASES = [
         lambda: _perturbed(downstream=True).downstream_table(test_single_cell.GENES[0]),
     ),
     Case("correct `states`", lambda: _states("c"), _states),
-    Case("call perturb_genes with the same folder again, which makes it again", _begun, lambda: _begun(again=True)),
+    Case(
+        "call perturb_genes with the same folder again: it computes that part once more",
+        _begun,
+        lambda: _begun(again=True),
+    ),
     Case("choose another folder", lambda: _twice(0), lambda: _twice(0, "two")),
     Case(
         "correct `gene_scores`, or call `explainer.genes`",

@@ -25,7 +25,7 @@ _SCHEMA = {
 }  # fmt: skip
 #: Settings that are not compared: remarks.
 _REMARKS = ("notes",)
-_HINT = "call perturb_genes with the same folder again, which makes it again"
+_HINT = "call perturb_genes with the same folder again: it computes that part once more"
 _SETTINGS_HINT = "restore it from a copy, or delete the folder and call perturb_genes again"
 
 

@@ -333,7 +333,7 @@ def test_a_damaged_piece_is_made_anew(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "unfinished" not in " ".join(whole.table().notes)
     for number in (0, 2):
         piece_path(tmp_path, number).unlink()
-    with pytest.raises(InputError, match="no cell is done"):
+    with pytest.raises(InputError, match="without a finished cell"):
         GeneShifts.load(tmp_path)
 
 
