@@ -56,17 +56,9 @@ def reopen(
         frozen = list(to_device(known, batch.signal.device))
         inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
         head = head_for_target(batch.head, members[0].provenance.get("head"))
-        pieces: tuple[Any, ...] = (
-            batch.signal,
-            batch.forward,
-            batch.logits,
-            head,
-            [],
-            inner,
-            batch.rows_per_signal,
-            frozen,
+        score = Score(
+            batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen, model=batch.model
         )
-        score = Score(*pieces, model=batch.model)
         score.references = lambda: batch.references
         if donors:
             score.donors = partial(donor_signals, batch_examples, donors, source, rng, purpose=f"{CURVES} donors")
