@@ -157,12 +157,11 @@ def test_targets_that_the_answers_refuse_are_refused_when_these_arrive() -> None
         assert reason in raised[0]
 
 
-#: Waits of a batch. Random masks are drawn until they suffice, FreqX asks which layers are cuts, and notes of the
-#: amplitude gradient count features.
+#: Waits of a batch. Random masks are drawn until they suffice, and notes of the amplitude gradient count features.
 METHODS_THERE = {
     "attexplore:steps=2,copies=2": 1, "fampe:steps=2,copies=2": 1, "band_mask:steps=3": 1, "occlusion": 1,
     "shapley": 1, "shapley:permutations=4": 1, "filters:replacement=noise,draws=2": 1, "amplitude_gradient": 2,
-    "rate_distortion:rates=1,steps=3,draws=1": 1, "random_masks:masks=192": 2,
+    "rate_distortion:rates=1,steps=3,draws=1": 1, "random_masks:masks=192": 2, "freqx": 1,
 }  # fmt: skip
 
 
