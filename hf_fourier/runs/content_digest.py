@@ -37,16 +37,23 @@ def feed(update: Update, value: Any, depth: int) -> None:
             update(f"str {len(data)}:".encode() + data)
         case bytes() | bytearray() | memoryview():
             update(f"bytes {memoryview(value).nbytes}:".encode())
-            _feed_array(update, np.frombuffer(value, np.uint8))
+            _feed_array(update, np.frombuffer(value if memoryview(value).c_contiguous else bytes(value), np.uint8))
         case torch.Tensor():
             tensor = value.detach().cpu()
             update(f"tensor {tensor.dtype}".encode())
             feed(update, tensor.contiguous().view(torch.uint8).numpy() if tensor.ndim else tensor.item(), depth)
-        case np.ndarray() if not value.dtype.hasobject:
-            update(f"array {value.dtype.descr if value.dtype.fields else value.dtype.str}{value.shape}:".encode())
-            _feed_array(update, value)
-        case np.void() if value.dtype.hasobject:
+        case np.ndarray() if value.dtype.hasobject and not value.ndim:
             feed(update, value.item(), depth)
+        case np.ndarray() if value.dtype.fields:  # one by one: what lies between them in memory does not count
+            update(f"fields {len(value.dtype.fields)}{value.shape}:".encode())
+            for name in value.dtype.names or ():
+                feed(update, name, depth)
+                feed(update, value[name], depth)
+        case np.ndarray() if not value.dtype.hasobject:
+            update(f"array {value.dtype.str}{value.shape}:".encode())
+            _feed_array(update, value)
+        case np.void():
+            feed(update, np.asarray(value), depth)
         case np.generic():
             update(f"number {value.dtype.str}:".encode() + value.tobytes())
         case PathLike() | str():
@@ -79,7 +86,8 @@ def _feed_array(update: Update, values: np.ndarray) -> None:
 def _feed_plain(update: Update, values: Sequence[Any], kinds: set[type]) -> None:
     """Many plain values at once: texts and numbers by their bytes, what is mixed as JSON."""
     if kinds == {str} and (text := "\0".join(values)).count("\0") == len(values) - 1:
-        update(f"texts {len(values)}:".encode() + text.encode("utf-8", "surrogatepass"))
+        data = text.encode("utf-8", "surrogatepass")
+        update(f"texts {len(values)} {len(data)}:".encode() + data)
         return
     if kinds in ({int}, {float}):
         try:

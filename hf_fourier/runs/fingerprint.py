@@ -19,6 +19,8 @@ from hf_fourier.runs.function_digest import Unreadable, function_digest, is_proc
 from hf_fourier.runs.packing import UNKNOWN
 from hf_fourier.runs.weights_digest import weights_digest
 
+#: The digests of labels, processors and examples that runs of this version hold; those of earlier ones are others.
+KIND = "xxh3"
 #: The digest of a model or a processor that cannot be read, in a run that nobody goes on with.
 UNREAD = "unread"
 

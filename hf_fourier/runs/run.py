@@ -30,7 +30,7 @@ from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.formats import VERSION
 from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
-from hf_fourier.runs.fingerprint import digest_of, model_identity, processor_identity
+from hf_fourier.runs.fingerprint import KIND, digest_of, model_identity, processor_identity
 from hf_fourier.runs.folder_lock import is_writable, run_lock
 from hf_fourier.runs.gene_store import write_vocabulary
 from hf_fourier.runs.interpreter import short_switch_interval
@@ -237,9 +237,8 @@ class Run:
         left = self.machine.on_first(self.chunks.unfinished)
         costs = self.chunks.costs()
         own = assign_chunks(left, costs, self.machine.processes)[self.machine.rank]
-        total = sum(len(self.chunks.indices(chunk)) for chunk in own)
         loads = ((chunk, self.source.read(self.chunks.indices(chunk)), float(costs[chunk])) for chunk in own)
-        return loads, (total, float(sum(costs[chunk] for chunk in own)))
+        return loads, (sum(len(self.chunks.indices(chunk)) for chunk in own), float(sum(costs[chunk] for chunk in own)))
 
     def _create_or_check(self) -> Plan | None:
         """Write the manifest of a new run and return its plan; or check that of a run to be resumed."""
@@ -275,6 +274,7 @@ class Run:
             "revision": job.model["revision"],
             "task": job.model["task"],
             "weights": model_identity(wrapper, self.temporary),
+            "digests": KIND,
             "labels": digest_of(getattr(wrapper.config, "id2label", None)),
             "processor": processor_identity(wrapper, self.temporary),
             "signal": getattr(wrapper, "chosen_signal", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -17,7 +18,9 @@ from hf_fourier.models import distributed
 from hf_fourier.report.collect import collect
 from hf_fourier.report.hub import repository
 from hf_fourier.results.atomic_writes import write_error
+from hf_fourier.results.integrity import sealed
 from hf_fourier.runs.folder_lock import run_lock
+from hf_fourier.runs.manifest import NAME as MANIFEST
 from hf_fourier.runs.worker import Worker
 from tests.advice.case import Case, read, reader, seer
 from tests.advice.sight import picture
@@ -182,6 +185,11 @@ CASES = [
     Case("choose one", lambda: _ran(TEXTS, _with_shards()), lambda: _ran(TEXTS, _new())),
     Case("choose another folder", lambda: _again(_new()), lambda: [_ran(TEXTS, _new()), _ran(TEXTS, _new(), seed=1)]),
     Case(
+        "go on with that version, or choose another folder",
+        lambda: _begun_earlier(_new()),
+        lambda: _ran(TEXTS, _new()),
+    ),
+    Case(
         "wait for it, or choose another folder; processes of one run are started together",
         lambda: _twice(_new()),
         lambda: [_waited(_new()), _twice(_new(), _new())],
@@ -232,6 +240,16 @@ def _launched(processes: str) -> Any:
 def _again(folder: Path) -> Any:
     _ran(TEXTS, folder)
     return _ran(TEXTS, folder, seed=1)
+
+
+def _begun_earlier(folder: Path) -> Any:
+    """A call on a run whose manifest an earlier version wrote."""
+    _ran(TEXTS, folder)
+    values = json.loads((folder / MANIFEST).read_text())
+    values["settings"].pop("digests")
+    kept = {name: value for name, value in values.items() if not name.startswith("digest")}
+    (folder / MANIFEST).write_bytes(sealed(kept))
+    return _ran(TEXTS, folder)
 
 
 def _empty() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -15,8 +16,10 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.sources import ListSource, SourceItem
+from hf_fourier.results.integrity import sealed
 from hf_fourier.runs import Results
 from hf_fourier.runs.fingerprint import digest_of, example_digest
+from hf_fourier.runs.manifest import NAME as MANIFEST
 from hf_fourier.runs.manifest import Manifest
 from hf_fourier.runs.packing import UNKNOWN
 from hf_fourier.runs.resume import _items, check_examples
@@ -280,3 +283,13 @@ def test_a_stream_is_checked_from_its_first_example_on() -> None:
     items = [SourceItem(i, "", text) for i, text in enumerate("abc")]
     stream: Any = SimpleNamespace(length=None, stream=lambda start: iter(items[start:]))
     assert [item.index for item in _items(stream, {0: "x", 1: "y"})] == [0, 1]
+
+
+def test_a_run_that_an_earlier_version_began_is_not_said_to_have_other_labels(folder: Path) -> None:
+    values = json.loads((folder / MANIFEST).read_text())
+    values["settings"].pop("digests")
+    values["settings"]["labels"] = "0" * 32
+    kept = {name: value for name, value in values.items() if not name.startswith("digest")}
+    (folder / MANIFEST).write_bytes(sealed(kept))
+    with pytest.raises(InputError, match=r"earlier version.*go on with that version"):
+        run(texts(COUNT), folder, **OPTIONS)
