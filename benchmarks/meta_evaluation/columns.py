@@ -28,7 +28,7 @@ LEFT_OUT = (
     "dice_retention",
     *("pointing_game", "relevance_mass", "relevance_rank"),
     *("average_drop", "average_increase", "average_gain", "sparseness", "complexity", "conciseness"),
-    "encoding",
+    *("encoding", "f_fidelity", "mask_probe"),
 )
 """Metrics of masks, of which there are none here; those that read the truth itself; those that are not measured yet."""
 Values = dict[str, list[float]]
