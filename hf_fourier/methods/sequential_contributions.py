@@ -31,6 +31,8 @@ PLACES = "identity:grain=position"
 POINTS = 2
 #: A round deletes one of so many genes of a cell, or one of so many that are gone, whichever is more.
 OF_ALL, OF_GONE = 128, 5
+#: Rounds of a cell, at most: what any cell takes whose genes all speak for the label.
+ROUNDS = 23
 #: A score is at most that of the gene deleted before it, times this: float32 tells the two apart.
 BELOW = 1 - 2**-20
 #: A cell of `{"input_ids": …}` as the model reads it.
@@ -46,7 +48,7 @@ class _Cell:
         self.left = list(range(len(self.content)))
         self.scores, self.last = np.zeros(len(self.content)), math.inf
         #: Forward and backward passes so far.
-        self.passes, self.done = [0, 0], not self.left
+        self.passes, self.rounds, self.done = [0, 0], 0, not self.left
 
     @property
     def tokens(self) -> list[int]:
@@ -63,7 +65,8 @@ class _Cell:
         gone = len(self.content) - len(self.left)
         step = max(math.ceil(len(self.content) / OF_ALL), math.ceil(gone / OF_GONE))
         top = order[: min(step, int((contributions > 0).sum()))]
-        self.done = len(top) in (0, len(order))
+        self.rounds += 1
+        self.done = len(top) in (0, len(order)) or self.rounds == ROUNDS
         for index in order if self.done else top:
             value = contributions[index]
             if value > 0:
@@ -81,9 +84,9 @@ def sequential_contributions(
     """The same results with sequential contributions as the scores of the genes; see `FourierExplainer.genes`.
 
     A round takes 7 forward and 4 backward passes of each cell (two references, `POINTS` on each path), and there are at
-    most 23. It deletes the genes of highest contributions, at most 1/128 of the cell's genes or a fifth of those that
-    are gone, whichever is more, and only genes that speak for the label. The rounds end where no gene that is left
-    does; the rest is ranked by its contributions then.
+    most `ROUNDS`. It deletes the genes of highest contributions, at most 1/128 of the cell's genes or a fifth of those
+    that are gone, whichever is more, and only genes that speak for the label. The last round is the one in which no
+    gene that is left does, or number `ROUNDS`: it ranks the rest by its contributions.
 
     Args:
         results: Of cells, by a method that ranks places (domain `PLACES`).

@@ -17,7 +17,8 @@ from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import explained
-from hf_fourier.methods.sequential_contributions import BELOW, _Cell
+from hf_fourier.methods.sequential_contributions import BELOW, ROUNDS, _Cell
+
 from hf_fourier.results.gene_scores import GeneScores
 from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.runs import Results
@@ -129,6 +130,35 @@ def test_rounds_grow_and_never_delete_the_last_gene() -> None:
     assert counts == [12, 11, 10, 9, 8, 7, 6, 4, 2]  # one at a time, two from the seventh round on
     assert len(cell.left) == 0
     assert (np.diff(cell.scores) < 0).all()
+
+
+class Shape:
+    """What a `_Cell` reads of a result."""
+
+    def __init__(self, genes: int) -> None:
+        self.inputs = {"input_ids": torch.arange(genes), "content": torch.arange(genes)}
+
+
+@pytest.mark.parametrize("genes", [1, 5, 127, 128, 2048, 4999])
+@pytest.mark.parametrize("above", [None, 0, 1, 3])
+def test_no_cell_takes_more_rounds_than_are_promised(genes: int, above: int | None) -> None:
+    """Of each round's genes, a few or all (None) speak for the label."""
+    cell, rounds, given = _Cell(Shape(genes)), 0, np.zeros(0)  # type: ignore[arg-type]
+    while not cell.done and rounds <= ROUNDS:
+        given = np.arange(len(cell.left), 0, -1.0)
+        if above is not None:
+            given[above:] *= -1
+        left = list(cell.left)
+        cell.delete(given)
+        rounds += 1
+    assert cell.done
+    assert rounds <= 23
+    scores = cell.scores[cell.scores > 0]
+    assert len(set(scores.astype(np.float32))) == len(scores)
+    if above is not None:  # the others keep the contributions of the last round
+        assert cell.scores[left][above:] == pytest.approx(given[above:])
+    if (genes, above) == (4999, None):
+        assert rounds == 23, "as many as are needed where all speak for it"
 
 
 def test_contributions_that_are_not_finite_are_refused() -> None:
