@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -34,14 +34,17 @@ class CompiledCalls:
         if around is None and not found:
             yield
             return
-        whole = [] if around is None or id(model) in self._aside else [(model, around(model._call_impl))]
+        before = self._aside.get(id(model))  # of an `eval_mode` around this one
+        whole = [] if around is None or before is not None else [(model, around(_call_of(model)))]
         if found or whole:
             self._aside[id(model)] = [*found, *whole]
         _put(found, None)
         try:
             yield
         finally:
-            if found or whole:
+            if before is not None:
+                self._aside[id(model)] = before
+            else:
                 self._aside.pop(id(model), None)
             _put(found)
 
@@ -52,11 +55,12 @@ class CompiledCalls:
         if calls is None:
             yield
             return
+        before = [(module, vars(module).get(CALL)) for module, _ in calls]
         _put(calls)
         try:
             yield
         finally:
-            _put(calls, None)
+            _put(before)
 
     @contextmanager
     def unused(self, model: torch.nn.Module | None) -> Iterator[None]:
@@ -68,6 +72,21 @@ class CompiledCalls:
             yield
         finally:
             _put(back)
+
+
+def _call_of(model: torch.nn.Module) -> Callable[..., Any]:
+    """What is compiled of a whole model: its call.
+
+    The compiler skips functions in torch's own files. Of a user's model it finds `forward` behind the call; that of
+    `nn.Sequential` it finds behind a function that is not torch's.
+    """
+    if not str(getattr(model.forward, "__module__", "")).startswith("torch."):
+        return model._call_impl
+
+    def call(*given: Any, **named: Any) -> Any:
+        return model._call_impl(*given, **named)
+
+    return call
 
 
 def _put(calls: Sequence[tuple[torch.nn.Module, Any]], *instead: None) -> None:

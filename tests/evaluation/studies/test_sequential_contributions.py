@@ -18,7 +18,6 @@ from hf_fourier.errors import InputError, TargetError
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import explained
 from hf_fourier.methods.sequential_contributions import BELOW, ROUNDS, _Cell
-
 from hf_fourier.results.gene_scores import GeneScores
 from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.runs import Results
