@@ -9,6 +9,7 @@ least important features.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -49,6 +50,8 @@ class _Cell:
         self.scores, self.last = np.zeros(len(self.content)), math.inf
         #: Forward and backward passes so far.
         self.passes, self.rounds, self.done = [0, 0], 0, not self.left
+        #: The time of its rounds; of a round the cells have equal parts.
+        self.seconds = 0.0
 
     @property
     def tokens(self) -> list[int]:
@@ -102,6 +105,7 @@ def sequential_contributions(
     """
     cells, halvings = [_Cell(result) for result in results], 0
     while numbers := [number for number, cell in enumerate(cells) if not cell.done]:
+        start = time.perf_counter()
         encoded = [replace(encode({"input_ids": cells[number].tokens}), notes=()) for number in numbers]
 
         def visit(places: list[int], batch: ExampleBatch, score: Score, numbers: Sequence[int] = numbers) -> None:
@@ -115,6 +119,9 @@ def sequential_contributions(
                 cell.passes[1] += len(paths) * POINTS
 
         halvings += reopen([results[number] for number in numbers], encoded, source, visit, batch_size)
+        spent = (time.perf_counter() - start) / len(numbers)
+        for number in numbers:
+            cells[number].seconds += spent
     return [_scored(result, cell) for result, cell in zip(results, cells, strict=True)], halvings
 
 
@@ -124,4 +131,5 @@ def _scored(result: Attribution, cell: _Cell) -> Attribution:
     for name, count in zip(("forward", "backward"), cell.passes, strict=True):
         passes[name] += count
     scores = torch.from_numpy(cell.scores).to(result.scores.dtype)
-    return replace(result, scores=scores, provenance={**made, "method": SEQUENTIAL, "passes": passes})
+    costs = {"passes": passes, "seconds": made["seconds"] + cell.seconds}
+    return replace(result, scores=scores, provenance={**made, "method": SEQUENTIAL, **costs})

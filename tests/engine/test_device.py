@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,31 @@ def test_results_are_made_while_the_next_batch_runs(monkeypatch: pytest.MonkeyPa
         counted(lambda: there.explain(broken, method="ffc", batch_size=2))
     assert sorted(caught.value.completed) == [0, 2]
     assert torch.equal(caught.value.completed[2].scores, found[2].scores)
+
+
+def test_the_seconds_of_a_batch_are_not_those_of_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, there, pictures = pair("pictures")
+    counted(lambda: there.explain(pictures, method="ffc"))  # checks of the model
+    now, begin, sent = [0.0], apply.batch_of, apply.fetched
+
+    def ranked(*given: Any) -> Any:
+        now[0] += 4.0
+        return begin(*given)
+
+    def arriving(*given: Any, **options: Any) -> Callable[[], Any]:
+        coming = sent(*given, **options)
+
+        def answers() -> Any:
+            now[0] += 1.0
+            return coming()
+
+        return answers
+
+    monkeypatch.setattr(apply, "batch_of", ranked)
+    monkeypatch.setattr(apply, "fetched", arriving)
+    monkeypatch.setattr(apply, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    results, _ = counted(lambda: there.explain(pictures, method="ffc", batch_size=1))
+    assert [result.provenance["seconds"] for result in results] == [5.0] * 3
 
 
 def test_where_the_next_batch_finds_no_memory_the_results_of_the_last_one_are_made_first(

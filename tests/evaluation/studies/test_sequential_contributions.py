@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -256,15 +257,19 @@ def test_models_of_single_genes_are_refused(tmp_path: Path) -> None:
         explain.explain_dataset(MANY[:1], tmp_path, store="genes", gene_scores=SEQUENTIAL, progress=False)
 
 
-def test_the_passes_are_counted() -> None:
+def test_passes_and_seconds_are_counted() -> None:
     explain = cells.explainer("text-classification", "V2")
     explain.genes(MANY[:1], check=0)  # what is asked of a new explainer once
     rows: list[tuple[int, bool]] = []
-    handle = explain.model.register_forward_pre_hook(
-        lambda module, args, kwargs: rows.append((len(kwargs["input_ids"]), torch.is_grad_enabled())), with_kwargs=True
-    )
+
+    def watch(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        rows.append((len(kwargs["input_ids"]), torch.is_grad_enabled()))
+        time.sleep(0.01)
+
+    handle = explain.model.register_forward_pre_hook(watch, with_kwargs=True)
     (result,) = explained(explain, MANY[:1], None, SEQUENTIAL, 0, "auto")
     handle.remove()
+    assert result.provenance["seconds"] > 0.01 * len(rows), "of all rounds"
     passes = result.provenance["passes"]
     assert passes["forward"] == sum(count for count, _ in rows)
     assert passes["backward"] == sum(count for count, is_on in rows if is_on) > 4
