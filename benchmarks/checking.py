@@ -22,7 +22,10 @@ from unittest import mock
 from benchmarks.tables import markdown
 
 #: Models with the number of examples that are explained.
-MODELS = {"fashion-vit": 256, "efficientnet-lite0": 16, "minilm-spam": 16, "whisper-instruments": 12}
+MODELS = {
+    "fashion-vit": 256, "efficientnet-lite0": 16, "minilm-spam": 16, "whisper-instruments": 12,
+    "pbmc-geneformer": 128, "ast-languages": 128,
+}  # fmt: skip
 FRACTIONS = (0.01, 0.04, 0.1)
 #: Calls that are timed, at most, and after how many seconds no more are made.
 REPEATS, SECONDS = 301, 40.0

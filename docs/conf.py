@@ -22,20 +22,28 @@ html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-pygments_style = "friendly"
+pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "monokai"
+#: Spaces at which a line must not break: between a number and its unit, and in an interval and before it.
+TIED = re.compile(
+    r"(?<=\d) (?=(?:%|[kM]?Hz|dB|ms|s|[KMG]i?B)(?!\w))|(?<=[\d%]) (?=\[[-+−.\d])|(?<=\d,) (?=[-+−.\d]+\])"
+)
 #: A cell that holds numbers alone: a mean with its interval, several values with slashes, passes, percentages.
-NUMBERS = re.compile(r"[\d.,\[\]()<>+±*†%/ −–-]+")
+NUMBERS = re.compile(r"(?:[\d.,;\[\]()<>+±*†%/ −–-]|(?<=\d)e(?=[-+]?\d))+")
+#: A cell that holds one name, such as that of a model or of a band.
+NAME = re.compile(r"\S{1,30}|[\d.]+–[\d.]+ \S+")
 
 
-def shape_cells(app, document):
-    """Keep the numbers of a table's cell in one line, and mark long texts, whose columns have a least width."""
+def shape_lines(app, document):
+    """Keep numbers, their units and names in one line; mark cells of long text, whose columns have a least width."""
     for entry in document.findall(nodes.entry):
         if len(entry.astext()) > 60:
             entry["classes"].append("long")
-        if NUMBERS.fullmatch(entry.astext()):
-            for text in list(entry.findall(nodes.Text)):
-                text.parent.replace(text, nodes.Text(text.astext().replace(" ", "\N{NO-BREAK SPACE}")))
+        if NUMBERS.fullmatch(entry.astext()) or NAME.fullmatch(entry.astext()):
+            entry["classes"].append("whole")
+    for text in list(document.findall(nodes.Text)):
+        if not isinstance(text.parent, (nodes.literal, nodes.literal_block)):
+            text.parent.replace(text, nodes.Text(TIED.sub("\N{NO-BREAK SPACE}", text.astext())))
 
 
 def setup(app):
@@ -43,4 +51,4 @@ def setup(app):
     modules = HERE.parent / "hf_fourier/evaluation/metrics/modules"
     app.connect("builder-inited", lambda _: reference.write(HERE / "reference"))
     app.connect("builder-inited", lambda _: reference.write_cards(HERE / "metrics", modules))
-    app.connect("doctree-read", shape_cells)
+    app.connect("doctree-read", shape_lines)

@@ -125,17 +125,32 @@ def described(name: str, value: Any) -> list[str]:
     return parts
 
 
+class Text(str):
+    """An annotation as it is written, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def signature(name: str, value: Any) -> str:
     """How it is called, one parameter a line where that is long."""
     try:
         own = inspect.signature(value)
     except (TypeError, ValueError):
         return name
-    shown = f"{name}{own}".replace("'", "")
+
+    def told(annotation: Any) -> Any:
+        return Text(re.sub(r"^'([^']*)'$", r"\1", annotation)) if isinstance(annotation, str) else annotation
+
+    parameters = [parameter.replace(annotation=told(parameter.annotation)) for parameter in own.parameters.values()]
+    own = own.replace(parameters=parameters, return_annotation=told(own.return_annotation))
+    shown = f"{name}{own}"
     if len(shown) <= 100:
         return shown
-    given = ",\n".join(f"    {parameter}" for parameter in own.parameters.values()).replace("'", "")
-    back = "" if own.return_annotation is inspect.Signature.empty else f" -> {own.return_annotation}".replace("'", "")
+    given = ",\n".join(f"    {parameter}" for parameter in parameters)
+    back = "" if own.return_annotation is inspect.Signature.empty else f" -> {own.return_annotation}"
     return f"{name}(\n{given},\n){back}"
 
 

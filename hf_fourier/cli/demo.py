@@ -162,7 +162,7 @@ def explain(
 
     Raises:
         InputError: If there is no such demo or example.
-        AssetUnavailable: If the model or the data cannot be had here.
+        AssetUnavailable: If the model or the data are not available here.
     """
     from hf_fourier.demo.models import linknet3d
     from hf_fourier.explainer import FourierExplainer

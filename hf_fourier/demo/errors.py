@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class AssetUnavailable(RuntimeError):
-    """An asset cannot be had here: a tool or a Python package is missing, or a registry did not answer."""
+    """An asset is not available here: a tool or a Python package is missing, or a registry did not answer."""
 
 
 class ChecksumMismatch(RuntimeError):

@@ -303,9 +303,8 @@ def missing_controls(evaluation: Evaluation | None) -> list[str]:
 def _by_method(records: Sequence[ExampleRecord], in_place: bool = False) -> dict[str, list[ExampleRecord]]:
     groups: dict[str, list[ExampleRecord]] = {}
     for record in records:
-        groups.setdefault(f"{record.method}{f', {record.in_place}' * (in_place and bool(record.in_place))}", []).append(
-            record
-        )
+        name = f"{record.method}{f', {record.in_place}' * (in_place and bool(record.in_place))}"
+        groups.setdefault(name, []).append(record)
     return groups
 
 
@@ -319,8 +318,9 @@ def kept_counts(records: Sequence[ExampleRecord]) -> list[str]:
         for fraction in [DEFAULT_FRACTION] if DEFAULT_FRACTION in fractions else fractions[:1]:
             points = [(record, record.find("keep", fraction)) for record in perturbed]
             kept = sum(point is not None and record.holds(point) for record, point in points)
-            top = format_fraction(fraction)
-            lines.append(f"{name}: {kept} of {len(points)} decisions hold with the top {top} alone")
+            top = f"top {format_fraction(fraction)}"
+            tops = {one.top(fraction) if one.noun == "bands" else top for one in perturbed}
+            lines.append(f"{name}: {kept} of {len(points)} decisions hold with the {' or '.join(sorted(tops))} alone")
         if not perturbed:
             lines.append(f"{name}: the model was not run on parts of its {len(members)} examples")
     if lines and not any(is_control(record.method) for record in records):

@@ -323,5 +323,8 @@ def _scores(attribution: Explained, fraction: float | None, k: int | None) -> to
 
 def _top(attribution: Explained, fraction: float | None, k: int | None) -> str:
     layout = attribution.layout
-    noun = "bands" if layout.bands else "frequencies" if layout.with_role("frequency") else "features"
+    if layout.bands:
+        count = int(attribution.mask(None if k is not None else fraction, k=k).sum())
+        return "top band" if count == 1 else f"top {count} bands"
+    noun = "frequencies" if layout.with_role("frequency") else "features"
     return f"top {k} {noun}" if k is not None or fraction is None else f"top {100 * fraction:.3g} % of {noun}"

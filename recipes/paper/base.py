@@ -61,7 +61,7 @@ class Experiment:
         title: What it asks, in words.
         items: The tables and figures that it stands for, by their names in `published.json`.
         differs: What differs from the published one: the faults of the released code, data, weights.
-        full: The options that run it with the paper's own model and data, in words where they cannot be had.
+        full: The options that run it with the paper's own model and data, in words where they are not available.
         run: Runs it.
     """
 

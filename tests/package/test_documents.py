@@ -140,3 +140,58 @@ class TestBlocks:
     def test_time_is_held_to(self, run):
         assert run("```python\nimport time; time.sleep(.2)\n```\n", "--within", "0.1") == 1
         assert run("```python\nimport time; time.sleep(.2)  # pip install\n```\n", "--within", "0.1") == 0
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, as WCAG 2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["pygments_style", "pygments_dark_style"])
+def test_code_of_the_site_is_legible_in_both_themes(root, theme):
+    styles = pytest.importorskip("pygments.styles")
+    assert contrast("000000", "ffffff") == pytest.approx(21)
+    style = styles.get_style_by_name(re.search(rf'^{theme} = "(.*)"$', (root / "docs/conf.py").read_text(), re.M)[1])
+    ground = style.background_color.removeprefix("#")
+    parts = [(str(part), look["color"]) for part, look in style if look["color"]]
+    kinds = ("Comment", "Keyword", "Literal", "Name", "Operator")
+    faint = {part for part, ink in parts if part.split(".")[1:2] and part.split(".")[1] in kinds
+             and contrast(ink, ground) < 4.5}  # fmt: skip
+    assert len(parts) > 20
+    assert faint == set()
+
+
+def test_numbers_of_the_site_stay_in_one_line(root, monkeypatch):
+    nodes = pytest.importorskip("docutils.nodes")
+    utils = pytest.importorskip("docutils.utils")
+    monkeypatch.syspath_prepend(root / "docs")
+    conf = import_path(root / "docs/conf.py")
+    document = utils.new_document("page")
+    cells = ["3.39e-05 [-0.000478, 0.000546]", "52 + 51", "efficientnet-lite0", "62.5–125 Hz", "one e-mail"]
+    entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
+    prose = nodes.paragraph("", "up to 500 Hz keep 50 % [40, 60] of 3 sounds")
+    code = nodes.literal("", "sleep 5 s")
+    document.extend([*entries, prose, code])
+    conf.shape_lines(None, document)
+    assert [entry["classes"] for entry in entries] == [["whole"], ["whole"], ["whole"], ["whole"], []]
+    assert prose.astext() == "up to 500\xa0Hz keep 50\xa0%\xa0[40,\xa060] of 3 sounds"
+    assert code.astext() == "sleep 5 s"
+
+
+def written(task: str | None = None, unit: str = "", mode: str = "keep", scale: "float" = 1.0) -> "list[str]": ...
+
+
+def test_the_reference_shows_defaults_as_they_are_written(root):
+    reference = import_path(root / "docs/reference.py")
+    shown = "f(task: str | None = None, unit: str = '', mode: str = 'keep', scale: float = 1.0) -> list[str]"
+    assert reference.signature("f", written) == shown
+    lines = reference.signature("written_with_a_long_name", written).splitlines()
+    assert lines[2:3] == ["    unit: str = '',"]
+    assert lines[-1] == ") -> list[str]"

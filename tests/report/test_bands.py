@@ -15,7 +15,7 @@ from hf_fourier.domains import Band
 from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.evaluation.metrics.statistics import mean_interval
 from hf_fourier.evaluation.studies.spectrum_means import ALL
-from hf_fourier.report import band_wording
+from hf_fourier.report import band_wording, wording
 from hf_fourier.report.band_means import band_means
 from hf_fourier.report.band_scores import SHARED_BANDS
 from hf_fourier.report.examples import example_numbers, example_parts
@@ -337,3 +337,17 @@ def test_the_curve_of_a_figure_counts_whole_bands():
     assert words.startswith(
         "Keeping the top band is not sufficient for this decision. The decision is not lost without it"
     )
+
+
+def test_texts_of_bands_count_whole_bands():
+    played = [(0.2, 0.1, 0.0, 0.5, 1.0), (0.6, 0.6, 1.0, 0.1, 0.0)]
+    made = bands_of(played=played)
+    assert made.input_relevance(0.2).description.split(" of the ")[1].startswith("top band, not scores of ")
+    assert made.input_relevance(0.6).description.split(" of the ")[1].startswith("top 3 bands, not scores of ")
+    short = wording.kept_counts(Report([made, bins_of()]).records)
+    assert short[0].endswith(": 0 of 1 decisions hold with the top band alone")
+    assert short[1].endswith(": 0 of 1 decisions hold with the top 4 % alone")
+    words = text([str(i) for i in range(32)], domain=OCTAVES, played=played)
+    (article,) = articles(Report([words]).html(include_inputs=True))
+    assert " of the chosen band" in article
+    assert "% of bands" not in article

@@ -128,7 +128,7 @@ def test_an_evaluation_shows_intervals_and_the_best_in_bold():
         MethodResult("ffc", "fourier", False, (1, 1), {"dig": [0.2, 0.3, 0.4] * 10}),
     ]
     text = Evaluation("toy", cells, [str(i) for i in range(30)], {"dig": 1})._repr_html_()
-    assert re.search(r"<b>0\.30</b> \[0\.2\d, 0\.3\d\]\*", text)
+    assert re.search(r"<td style=\"[^\"]*white-space:nowrap\"><b>0\.30</b> \[0\.2\d, 0\.3\d\]\*", text)
     assert "30 examples in 30 groups" in text
 
 

@@ -309,6 +309,28 @@ def test_every_kind_opens_wide_and_narrow_light_and_dark_with_and_without_its_in
         assert (sum(map(int, ink[4:-1].split(","))) > sum(map(int, paper[4:-1].split(",")))) == (scheme == "dark")
 
 
+#: Labels below one axis that touch, facts in a column of a few letters, and percentages on two lines.
+CRAMPED = """() => [...document.querySelectorAll("svg")].flatMap(chart => {
+    const boxes = [...chart.querySelectorAll(".tick[text-anchor=middle]")].map(node => node.getBoundingClientRect())
+        .filter(box => box.width);
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => Math.abs(a.top - b.top) < 1 && b.left < a.right + 3))
+        .map(box => `tick at ${box.left}`);
+}).concat(
+    [...document.querySelectorAll(".facts dd")].filter(node => node.offsetHeight > 70),
+    [...document.querySelectorAll(".percent")].filter(node => node.getClientRects().length > 1),
+).map(found => found.innerText ?? found)"""
+
+
+def test_nothing_is_cramped_on_a_phone(opened):
+    both = [picture(played=((1 / 8, 0.1, 0.0, 0.9, 1.0), *PLAYED, (0.5, 0.9, 1.0, 0.1, 0.0), (0.875, 0.9, 1, 0.1, 0)))]
+    both += [protein(WORDS, played=PLAYED)]
+    for width in (360, 400):
+        page = opened(Report(both), width=width)
+        assert page.locator(".facts dd").count() > 4
+        assert page.locator(".tick[text-anchor=middle]").count() > 8
+        assert page.evaluate(CRAMPED) == []
+
+
 def test_text_of_others_stays_text(opened):
     worst = [one for one in TEXTS if "\n" not in one]
     results = [text(worst[:8], played=PLAYED, label=worst[0], alternatives=[(one, 0.1) for one in worst[:3]]),

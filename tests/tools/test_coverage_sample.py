@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hf_fourier.models.loading import heads
-from tools.coverage.checks import check
+from tools.coverage.checks import check, in_one_line
 from tools.coverage.pairs import pairs
 
 #: By head, architectures that differ in how they read: two towers, a batch that comes second, windows, state spaces,
@@ -51,3 +51,10 @@ def test_a_small_model_is_explained(task: str, model_type: str) -> None:
     assert (told["status"], told.get("why")) == ("works", None)
     assert told["second"] == ((task, model_type) in SECOND)
     assert all(far <= 1e-5 for far in told["swap"].values())
+
+
+def test_a_long_reason_is_cut_after_a_word_and_shows_it() -> None:
+    assert in_one_line(ValueError("no\nsuch  head")) == "ValueError: no such head"
+    cut = in_one_line(ValueError("restart the runtime " * 30))
+    assert len(cut) <= 300
+    assert cut.endswith((" restart …", " the …", " runtime …"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -59,8 +60,8 @@ def check(pair: Pair) -> dict[str, Any]:
 
 
 def in_one_line(error: Exception) -> str:
-    """An error's kind and text."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    """An error's kind and text, a long one cut after a word."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" …")
 
 
 def asked(pair: Pair, made: Made) -> dict[str, Any]:

@@ -12,6 +12,8 @@ WIDE, TALL = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
 #: Of a chart by band: the space beside it, and the heights of a name and of a bar; letters of a name, at most.
 SIDE, NAME, BAR, NAME_CHARS = 14, 14, 9, 60
+#: The width of a character of a tick's label, at most on average.
+CHARACTER = 7
 #: Looks that differ without colour too: class names of the page's style sheet, and the shape of the points.
 SHAPES = ("circle", "square", "diamond", "triangle", "cross")
 #: From a number to a place on the drawing.
@@ -250,11 +252,13 @@ def _grid(low: float, high: float, y_of: Place) -> Markup:
 
 def _ticks(xs: Sequence[float], x_of: Place) -> Markup:
     """The fractions below the axis, as many as there is room for."""
-    parts, last = [], -math.inf
+    parts, taken = [], -math.inf
     for x in xs:
-        if x_of(x) - last >= 34:
-            last = x_of(x)
-            parts.append(_tick_text("middle", last, TALL - BOTTOM + 14, f"{100 * x:.3g} %"))
+        text, middle = f"{100 * x:.3g} %", x_of(x)
+        half = len(text) * CHARACTER / 2
+        if middle - half - CHARACTER >= taken:
+            taken = middle + half
+            parts.append(_tick_text("middle", middle, TALL - BOTTOM + 14, text))
     return Markup("").join(parts)
 
 

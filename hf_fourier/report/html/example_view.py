@@ -7,6 +7,7 @@ shown one first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -247,7 +248,7 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
     whose = (
         one.description
         if relevance.of_all(attribution)
-        else one.description.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
+        else re.sub(r"\btop (?:[\d.e-]+ % of |\d+ (?=bands\b)|(?=band\b))", "chosen ", one.description, count=1)
     )
     word = "score" if one.kind == "scores" else one.measure
     texts = {

@@ -73,6 +73,7 @@ def _cell(side: str, value: Any) -> str:
     if isinstance(value, Estimate):
         number = escaped(value.number)
         text = f"{f'<b>{number}</b>' if value.best else number}{escaped(value.interval)}{escaped(value.mark)}"
+        side += ";white-space:nowrap"
     else:
         text = escaped(wording.number(value))
     return f'<td style="{side}">{text}</td>'
