@@ -18,6 +18,8 @@ from hf_fourier.typing import Tensor
 _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 #: Tokens that may stand in front of those of the grid: none, a class token, or one for distillation too.
 _PREFIX = range(3)
+#: Cells of a grid along each axis that are merged into one, without a convolution.
+_MERGED = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -113,16 +115,17 @@ class Recorder:
             ModelError: If there is none.
         """
         found: Grid | None = None
-        lengths: tuple[int, ...] | None = None
+        seen: list[tuple[int, ...]] = []  # cells of the convolutions' outputs, the last first
         axes: tuple[int, ...] = ()
         for number, (name, module, given, made) in enumerate(self.calls):
             if isinstance(module, _CONVOLUTIONS):
-                if lengths is None:
+                if not seen:
                     axes = axes_of(given[2:], self.signal)
-                lengths = made[2:] if len(made) - 2 == len(axes) else lengths
-            if not lengths or not axes or (self.asked and name not in self.asked):
+                if axes and len(made) - 2 == len(axes):
+                    seen = [made[2:], *(lengths for lengths in seen if lengths != made[2:])]
+            if not seen or (self.asked and name not in self.asked):
                 continue
-            grid = _laid_out(module, name, made, lengths, axes)
+            grid = _laid_out(module, name, made, seen, axes)
             if grid is not None and self.reached.get(number):
                 found = grid
         if found is None:
@@ -136,15 +139,32 @@ class Recorder:
 
 
 def _laid_out(
-    module: torch.nn.Module, name: str, made: Sequence[int], lengths: tuple[int, ...], axes: tuple[int, ...]
+    module: torch.nn.Module, name: str, made: Sequence[int], seen: Sequence[tuple[int, ...]], axes: tuple[int, ...]
 ) -> Grid | None:
-    """The grid of a layer's output, given that of the last convolution; None where it has none."""
+    """The grid of a layer's output; None where it has none.
+
+    Args:
+        module: The layer.
+        name: Its name.
+        made: The shape of its output.
+        seen: The cells of the convolutions before it, the last first. Tokens are laid out as the first that fits: a
+            convolution of positions beside them (wav2vec2) has another number of cells if its kernel is even. Patches
+            may have been merged since the last one (Swin).
+        axes: The signal's axis that each axis of the cells runs along.
+    """
     if len(made) == 2 + len(axes) and not isinstance(module, torch.nn.LayerNorm):
         own = tuple(made[2:])
         return Grid(module, name, own, axes) if math.prod(own) > 1 else None
-    prefix = made[1] - math.prod(lengths) if len(made) == 3 else -1
-    if prefix in _PREFIX and math.prod(lengths) > 1:
-        return Grid(module, name, lengths, axes, prefix)
+    if len(made) != 3:
+        return None
+    for lengths in seen:
+        prefix = made[1] - math.prod(lengths)
+        if prefix in _PREFIX and math.prod(lengths) > 1:
+            return Grid(module, name, lengths, axes, prefix)
+    for step in _MERGED if len(axes) > 1 else ():
+        lengths = tuple(math.ceil(length / step) for length in seen[0])
+        if made[1] == math.prod(lengths) > 1:
+            return Grid(module, name, lengths, axes, 0)
     return None
 
 

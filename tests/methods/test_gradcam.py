@@ -5,6 +5,7 @@ What runs the library is skipped where it is not installed (extra `peers`).
 
 import pytest
 import torch
+import transformers
 
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.domains.layout import Axis, SignalShape
@@ -90,6 +91,37 @@ def test_the_last_layer_with_a_gradient_at_many_places_is_taken():
     grid = found_grid(plain, noise(1, 1, 8, 8, dtype=torch.float32), shape_of(
         ("c", 1, True), ("height", 8, False), ("width", 8, False)))  # fmt: skip
     assert (grid.name, grid.lengths, grid.prefix) == ("2", (4, 4), None)
+
+
+def speech(kernel):
+    """A wav2vec2 with a convolution of positions, whose output has one cell more if its kernel is even."""
+    torch.manual_seed(0)
+    config = transformers.Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, conv_dim=(8, 8),
+        conv_stride=(5, 4), conv_kernel=(10, 4), num_conv_pos_embeddings=kernel, num_conv_pos_embedding_groups=2,
+        classifier_proj_size=8, num_labels=3,
+    )  # fmt: skip
+    return transformers.Wav2Vec2ForSequenceClassification(config)
+
+
+@pytest.mark.parametrize("kernel", [15, 16])
+@pytest.mark.parametrize("name", ["", "encoder.layers.0.layer_norm"])
+def test_a_convolution_of_positions_does_not_hide_the_layers_behind_it(kernel, name):
+    grid = found_grid(speech(kernel), noise(2, 800, dtype=torch.float32), shape_of(("time", 800, False)), name)
+    assert grid.name == "wav2vec2." + (name or "encoder.layers.1.final_layer_norm")
+    assert (grid.lengths, grid.axes, grid.prefix) == ((39,), (0,), 0)
+
+
+def test_patches_that_were_merged_are_laid_out_by_what_is_left():
+    swin = tiny_models.build("image-classification", "swin")
+    size = swin.config.image_size
+    signal = shape_of(("c", 3, True), ("height", size, False), ("width", size, False))
+    grid = found_grid(swin, noise(2, 3, size, size, dtype=torch.float32), signal)
+    last = len(swin.config.depths) - 1
+    cells = size // swin.config.patch_size // 2**last
+    assert last > 0
+    assert grid.name == "swin.layernorm"
+    assert (grid.lengths, grid.axes, grid.prefix) == ((cells, cells), (1, 2), 0)
 
 
 def test_cells_come_back_in_the_signals_order():
