@@ -4,12 +4,16 @@ The models are those of `python -m benchmarks planted` that pass their gate by `
 that have the trigger's label, a method ranks single frequencies. *AUROC decoys*: the planted frequency against the
 decoys; *first*: the first one is planted; *kept*: decisions that stay on the top 4 %; *wrong*: another example's label
 is reached on the top 4 % when the method is asked for it; *selectivity*: kept minus wrong, over 1 to 30 %; *net
-evidence*: kept minus how often that label is reached on the top 4 % of the example with random phases, which holds no
-evidence. Passes and processor seconds are those of one explanation. The means over models have 95 % bootstrap
-intervals over models. A method that cannot run on a model stands there with the reason.
+evidence*: kept minus how often that label is reached on the top 4 % of the example with random phases; where the label
+is a phase, some random phases are that of the label, so that 1 cannot be reached. Passes and processor seconds are
+those of one explanation. The means over models have 95 % bootstrap intervals that draw networks: the planted variants
+of one network are drawn together. A method that cannot run on a model stands there with the reason, and below those
+that ran on all.
 
-Each cell is kept in a folder as it is made: run the same command again to go on. `--minutes` stops in time. `--page`
-writes the table into a page, and all cells beside it as CSV.
+Each cell is kept in a folder as it is made: run the same command again to go on. A method of your own is measured
+again when the file that defines it has changed; after other changes, of hf_fourier or of what the file imports, use
+`--again`. `--minutes` stops in time. `--page` writes the table into a page, and all cells beside it as CSV; what the
+command did not measure stays as it was there.
 
 Your own method, in a file that registers it (docs/howto/add-a-method.md), beside the published cells:
 
@@ -30,6 +34,7 @@ import torch
 from benchmarks.leaderboard.board import Cells, by_method, by_model, fill, read, reasons
 from benchmarks.leaderboard.cells import Bench, Size, valid
 from benchmarks.tables import markdown
+from hf_fourier.errors import MissingExtraError
 from hf_fourier.methods import METHODS
 
 PLANTED, PUBLISHED = Path("docs/planted.md"), Path("docs/leaderboard.csv")
@@ -45,16 +50,28 @@ def methods() -> list[str]:
     return sorted(names, key=lambda name: (cost[name], name))
 
 
-def measured(benches: Sequence[Bench], names: Sequence[str], minutes: float) -> tuple[Cells, int]:
-    """All cells, or as many as the minutes allow, and how many are left."""
+def measured(benches: Sequence[Bench], names: Sequence[str], minutes: float, again: bool = False) -> tuple[Cells, int]:
+    """All cells, or as many as the minutes allow, and how many are left.
+
+    A method whose library is not installed has no cell: that says nothing about the method.
+    """
     end, cells, left = time.monotonic() + 60 * minutes, [], 0
     for bench in benches:
         for name in names:
-            if time.monotonic() < end:
-                cells.append(bench.cell(name))
-            else:
+            if time.monotonic() >= end:
                 left += 1
+                continue
+            try:
+                cells.append(bench.cell(name, again))
+            except MissingExtraError as error:
+                print(f"{name} is not measured: {error}", file=sys.stderr)
     return cells, left
+
+
+def beside(cells: Cells, others: Cells) -> Cells:
+    """Cells, and those of others that are not among them."""
+    own = {(cell["model"], cell["method"]) for cell in cells}
+    return [*cells, *(cell for cell in others if (cell["model"], cell["method"]) not in own)]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -73,6 +90,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no cell after so many")
     parser.add_argument("--folder", type=Path, default=Path("leaderboard"), help="where numbers are kept")
     parser.add_argument("--page", type=Path, help="write the table into this page, and the cells beside it as CSV")
+    parser.add_argument("--again", action="store_true", help="measure though numbers are kept")
     parser.add_argument("--threads", type=int, help="of torch")
     given = parser.parse_args(arguments)
     if given.threads:
@@ -81,12 +99,13 @@ def main(arguments: Sequence[str]) -> None:
         runpy.run_path(str(given.load))
     size = Size(given.examples, given.dear)
     benches = [Bench(subjects[name], size, given.folder) for name in given.models]
-    cells, left = measured(benches, given.methods or methods(), given.minutes)
+    cells, left = measured(benches, given.methods or methods(), given.minutes, given.again)
     if left:
         print(f"{left} cells are left: run the same command again", file=sys.stderr)
+    if given.page:
+        cells = beside(cells, read(given.page.with_suffix(".csv")))
     if given.load or given.methods:  # beside what is published
-        own = {(cell["model"], cell["method"]) for cell in cells}
-        cells += [cell for cell in read(PUBLISHED) if (cell["model"], cell["method"]) not in own]
+        cells = beside(cells, read(PUBLISHED))
     print(markdown(by_method(cells)))
     for title, rows in by_model(cells):
         print(f"\n{title}\n\n{markdown(rows)}")

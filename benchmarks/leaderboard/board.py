@@ -24,26 +24,33 @@ def worth(cell: dict[str, Any]) -> float:
     return fmean(cell[name] for name in WORTH)
 
 
+def network(model: str) -> str:
+    """The network of which a planted model is a variant: `fashion-vit` of `fashion-vit-phase`."""
+    return model.rpartition("-")[0]
+
+
 def by_method(cells: Cells) -> Cells:
-    """One row per method, means over models; the best first. Below them, those that ran on no model."""
+    """One row per method, means over models; the best first, and below them those that did not run on all models.
+
+    The mean of such a method is over other models, and says nothing about its place among the rest.
+    """
     groups: dict[str, Cells] = {}
     for cell in cells:
         groups.setdefault(cell["method"], []).append(cell)
-    ran = {name: [cell for cell in own if "n" in cell] for name, own in groups.items()}
-    rows = []
-    for name in sorted(ran, key=lambda name: -fmean([worth(cell) for cell in ran[name]] or [-2])):
+    ran = {name: measured for name, own in groups.items() if (measured := [cell for cell in own if "n" in cell])}
+    count, rows = len({cell["model"] for cell in cells}), []
+    for name in sorted(ran, key=lambda name: (len(ran[name]) < count, -fmean(map(worth, ran[name])))):
         own = ran[name]
-        if not own:
-            continue
         row: dict[str, Any] = {"method": name, "models": len(own), "examples": sum(cell["n"] for cell in own)}
         row["mean"] = fmean(worth(cell) for cell in own)
+        networks = [network(cell["model"]) for cell in own]
         for column in ("AUROC decoys", "first"):
-            row[column] = described([cell[column] for cell in own])
+            row[column] = described([cell[column] for cell in own], networks)
         row["least AUROC"] = min(cell["AUROC decoys"] for cell in own)
         for column in ("kept", "wrong"):
             row[column] = fmean(cell[column] for cell in own)
         for column in ("selectivity", "net evidence"):
-            row[column] = described([cell[column] for cell in own])
+            row[column] = described([cell[column] for cell in own], networks)
         row["passes"] = "{:.0f} + {:.0f}".format(*(fmean(cell[c] for cell in own) for c in ("forward", "backward")))
         row["s"] = fmean(cell["seconds"] for cell in own)
         rows.append(row)
@@ -91,7 +98,22 @@ def fill(page: Path, cells: Cells) -> None:
 def blocks(cells: Cells) -> dict[str, str]:
     """What stands between the marks of a page, by name."""
     models = "\n\n".join(f"### {name}\n\n{markdown(rows)}" for name, rows in by_model(cells))
-    return {"methods": markdown(by_method(cells)), "reasons": "\n".join(reasons(cells)), "models": models}
+    return {
+        "methods": markdown(by_method(cells)),
+        "highest": highest(cells),
+        "reasons": "\n".join(reasons(cells)),
+        "models": models,
+    }
+
+
+def highest(cells: Cells) -> str:
+    """The highest net evidence of any method on each model."""
+    found: dict[str, float] = {}
+    for cell in cells:
+        if "n" in cell:
+            found[cell["model"]] = max(cell["net evidence"], found.get(cell["model"], -1))
+    values = ", ".join(f"{value:.3f} on {model}" for model, value in sorted(found.items()))
+    return f"The highest net evidence of any method is {values}."
 
 
 def write(path: Path, cells: Cells) -> None:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.assets.planted import DATA
-from benchmarks.keeping import kept
+from benchmarks.keeping import kept, method_file
 from benchmarks.meta_evaluation.columns import SMALL, TOP, wrong_labels
 from benchmarks.meta_evaluation.noise import SEED, without_phases
 from benchmarks.planted import gate
 from benchmarks.planted.ranking import measures
 from benchmarks.planted.subjects import Examples, Subject, answers, frequencies, triggered
-from hf_fourier.errors import FourierError
+from hf_fourier.errors import FourierError, MissingExtraError
 from hf_fourier.evaluation.metrics.selectivity import selectivity
 from hf_fourier.methods import METHODS
 from hf_fourier.models.encoding import restore_all
@@ -62,10 +62,20 @@ class Bench:
     def __init__(self, subject: Subject, size: Size, folder: Path) -> None:
         self.subject, self.size, self.folder = subject, size, folder
 
-    def cell(self, method: str) -> Numbers:
-        """The numbers of one method, or the reason why there are none; kept."""
-        name = "".join(letter if letter.isalnum() or letter in ".=" else "_" for letter in method)
-        path = self.folder / f"n{self.size.examples}-{self.size.dear}" / f"{self.subject.name}-{name}.json"
+    def cell(self, method: str, again: bool = False) -> Numbers:
+        """The numbers of one method, or the reason why there are none; kept.
+
+        Args:
+            method: Its spec.
+            again: Measure it though its numbers are kept.
+
+        Raises:
+            MissingExtraError: If it needs a library that is not installed; nothing is kept then.
+        """
+        folder = self.folder / f"n{self.size.examples}-{self.size.dear}"
+        path = folder / f"{self.subject.name}-{method_file(method)}.json"
+        if again:
+            path.unlink(missing_ok=True)
         found: Numbers = kept(path, lambda: self._measured(method))
         return found
 
@@ -76,6 +86,8 @@ class Bench:
             if passes > LIMIT:
                 return row | {"reason": f"about {passes:,} passes for an example; the limit is {LIMIT:,}"}
             return row | self._asked(method, self.size.dear if passes > DEAR else self.size.examples)
+        except MissingExtraError:
+            raise
         except FourierError as error:
             return row | {"reason": str(error).partition("\n")[0]}
 
@@ -155,7 +167,10 @@ class Bench:
 
     @cached_property
     def noise(self) -> list[EncodedExample]:
-        """The examples with random phases, or with their tokens in random order, which hold no evidence."""
+        """The examples with random phases, or with their tokens in random order.
+
+        They hold no evidence for another label, except by chance where a phase or an order is what decides.
+        """
         material = self.examples.material
         inputs = self.examples.inputs(rows=self.triggered)
         inputs[material.signal] = without_evidence(inputs[material.signal], len(material.lengths))

@@ -12,7 +12,8 @@ noise; *lost without one*: it changes where the most important part is not rende
 importances, by size, that goes to the distractor and the noise, without which nothing is lost. *passes* are those of
 one explanation. The row *truth* ranks the parts by the losses themselves. Means have 95 % bootstrap intervals.
 
-The network and each row are kept in a folder: run the same command again to go on. `--minutes` stops in time.
+The network and each row are kept in a folder: run the same command again to go on, and with `--again` after
+a change of hf_fourier. `--minutes` stops in time.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.keeping import kept
+from benchmarks.keeping import kept, method_file
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from benchmarks.tone_birds.listener import Listener, trained
 from benchmarks.tone_birds.sounds import CLASSES, PARTS, REST, Birds
 from hf_fourier import attribute
-from hf_fourier.errors import FourierError
+from hf_fourier.errors import FourierError, MissingExtraError
 from hf_fourier.evaluation.metrics.robustness import rank_correlation
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
@@ -132,9 +133,15 @@ def parts_table(trial: Trial) -> list[dict[str, Any]]:
 
 
 def asked_or_refused(trial: Trial, method: str) -> dict[str, str]:
-    """The row of a method, or the reason why there is none."""
+    """The row of a method, or the reason why there is none.
+
+    Raises:
+        MissingExtraError: If it needs a library that is not installed, which is no reason to keep.
+    """
     try:
         return {"method": method, **trial.asked(method)}
+    except MissingExtraError:
+        raise
     except FourierError as error:
         return {"method": method, "reason": str(error)}
 
@@ -162,6 +169,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so many")
     parser.add_argument("--folder", type=Path, default=Path("tone_birds"), help="where numbers are kept")
+    parser.add_argument("--again", action="store_true", help="measure though numbers are kept")
     parser.add_argument("--threads", type=int, help="of torch")
     given = parser.parse_args(arguments)
     if given.threads:
@@ -176,8 +184,14 @@ def main(arguments: Sequence[str]) -> None:
         if time.monotonic() > end:
             print(f"{name} and what follows is left: run the same command again", file=sys.stderr)
             break
-        path = folder / f"n{given.sounds}" / f"{name.replace(':', '_')}.json"
-        row = kept(path, lambda: asked_or_refused(trial, name))  # noqa: B023
+        path = folder / f"n{given.sounds}" / f"{method_file(name)}.json"
+        if given.again:
+            path.unlink(missing_ok=True)
+        try:
+            row = kept(path, lambda: asked_or_refused(trial, name))  # noqa: B023
+        except MissingExtraError as error:
+            reasons.append(f"- `{name}` is not measured: {error}")
+            continue
         if "reason" in row:
             reasons.append(f"- `{name}` does not run: {row['reason']}")
         else:

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from benchmarks import leaderboard
+from benchmarks.keeping import method_file
 from benchmarks.leaderboard import board, cells
 from benchmarks.leaderboard.cells import COLUMNS, Bench, Size, passes_over, valid
 from benchmarks.planted.subjects import Subject
-from hf_fourier.errors import SpecError
+from hf_fourier.errors import MissingExtraError, SpecError
 from hf_fourier.methods import METHODS
 
 NUMBERS = dict.fromkeys(COLUMNS, 0.5)
@@ -39,6 +40,7 @@ def test_every_method_stands_on_every_model_with_numbers_or_a_reason(root):
 
 def test_the_best_stands_first_with_means_over_models():
     found = [cell("b", first=0.25), cell("a", first=1.0), cell("a", model="z", n=2, first=0.5), cell("c", first=0.5)]
+    found += [cell("b", model="z", first=0.25), cell("c", model="z", first=0.5)]
     rows = board.by_method(found)
     assert [row["method"] for row in rows] == ["a", "c", "b"]
     assert (rows[0]["models"], rows[0]["examples"]) == (2, 6)
@@ -47,6 +49,25 @@ def test_the_best_stands_first_with_means_over_models():
     ((name, table), _) = board.by_model(found)
     assert name == "a"
     assert [row["method"] for row in table] == ["a", "c", "b"]
+
+
+def test_a_method_that_lacks_a_model_stands_below_those_that_ran_on_all():
+    found = [cell("a", first=0.1), cell("a", model="z", first=0.1), cell("easy", first=1.0)]
+    found += [{"model": "z", "method": "easy", "reason": "slow"}, cell("worse", first=0.0)]
+    assert [(row["method"], row["models"]) for row in board.by_method(found)] == [("a", 2), ("easy", 1), ("worse", 1)]
+
+
+def test_intervals_draw_the_variants_of_one_network_together():
+    variants = [cell("a", model=f"vit-{kind}", first=value) for kind, value in (("x", 0.0), ("y", 1.0))]
+    (row,) = board.by_method(variants)
+    assert row["first"] == "0.500 [0.500, 0.500]"
+    (row,) = board.by_method([*variants, cell("a", model="wav-x", first=1.0)])
+    assert row["first"] == "0.667 [0.500, 1.000]"
+
+
+def test_the_highest_net_evidence_of_each_model():
+    found = [cell("a", **{"net evidence": 0.25}), cell("b"), {"model": "a", "method": "c", "reason": "slow"}]
+    assert board.highest(found) == "The highest net evidence of any method is 0.500 on a."
 
 
 def test_a_method_that_cannot_run_stands_with_its_reason():
@@ -93,6 +114,44 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     second, left = leaderboard.measured([bench], ["magnitude", "tracking:kappa=0"], 1)
     assert ([one["method"] for one in second], left) == (["magnitude", "tracking:kappa=0"], 0)
     assert asked == ["magnitude", "tracking:kappa=0"]
+
+
+def test_a_missing_library_is_no_reason_to_keep(tmp_path, monkeypatch, capsys):
+    def absent(bench, method, n):
+        raise MissingExtraError("zennit", "peers", "LRP")
+
+    monkeypatch.setattr(Bench, "_asked", absent)
+    bench = Bench(Subject("fashion-vit", "phase"), Size(), tmp_path)
+    assert leaderboard.measured([bench], ["saliency"], 1) == ([], 0)
+    assert "saliency is not measured" in capsys.readouterr().err
+    monkeypatch.setattr(Bench, "_asked", lambda bench, method, n: {"n": n, **NUMBERS})
+    ((found,), _) = leaderboard.measured([bench], ["saliency"], 1)
+    assert found["n"] == 24
+
+
+def test_again_measures_what_is_kept(tmp_path, monkeypatch):
+    bench = Bench(Subject("fashion-vit", "phase"), Size(), tmp_path)
+    for n in (4, 5):
+        monkeypatch.setattr(Bench, "_measured", lambda bench, method, n=n: cell(method, n=n))
+        ((found,), _) = leaderboard.measured([bench], ["saliency"], 1, again=True)
+        assert found["n"] == n
+    ((found,), _) = leaderboard.measured([bench], ["saliency"], 1)
+    assert found["n"] == 5
+
+
+def test_a_page_keeps_what_was_not_measured(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(board.START.format("methods") + board.END.format("methods"))
+    first, second = [subject.name for subject in valid(leaderboard.PLANTED)][:2]
+    board.write(page.with_suffix(".csv"), [cell("saliency", first), cell("saliency", second), cell("wam", second)])
+    monkeypatch.setattr(Bench, "_measured", lambda bench, method: cell(method, bench.subject.name, n=9))
+    monkeypatch.setattr(leaderboard, "methods", lambda: ["saliency"])
+    leaderboard.main(["--page", str(page), "--models", second, "--folder", str(tmp_path / "kept")])
+    found = {(one["model"], one["method"]): one["n"] for one in board.read(page.with_suffix(".csv"))}
+    assert found == {(first, "saliency"): 4, (second, "saliency"): 9, (second, "wam"): 4}
+    leaderboard.main(["--page", str(page), "--minutes", "0", "--folder", str(tmp_path / "none")])
+    assert len(board.read(page.with_suffix(".csv"))) == 3
+    assert "| saliency | 2 | 13 |" in page.read_text()
 
 
 def test_a_refusal_is_kept_as_a_reason_and_dear_methods_get_fewer_examples(tmp_path, monkeypatch):
@@ -153,6 +212,32 @@ def test_a_method_of_ones_own_in_one_line_beside_the_published_ones(tmp_path, mo
     assert "| mine_of_a_test | 10 |" in printed
     assert "| tracking | " in printed
     assert json.loads(next((tmp_path / "kept").rglob("*mine*.json")).read_text())["method"] == "mine_of_a_test"
+
+
+def test_a_changed_method_of_ones_own_is_measured_again(tmp_path, monkeypatch, root, capsys):
+    monkeypatch.chdir(root)
+    file, asked = tmp_path / "mine.py", []
+
+    def measured(bench, method):
+        asked.append(method)
+        return cell(method, bench.subject.name)
+
+    monkeypatch.setattr(Bench, "_measured", measured)
+    line = ["--load", str(file), "--methods", "mine_of_a_test", "--folder", str(tmp_path / "kept")]
+    counts = []
+    for text in (MINE, MINE, MINE.replace("basis.forward(x)", "basis.forward(-x)")):
+        file.write_text(text)
+        try:
+            leaderboard.main([*line, "--models", "fashion-vit-phase"])
+        finally:
+            METHODS.remove("mine_of_a_test")
+        counts.append(len(asked))
+    assert counts == [1, 1, 2]
+
+
+def test_the_methods_of_the_package_keep_their_names():
+    assert {name: method_file(name) for name in METHODS} == {name: name for name in METHODS}
+    assert method_file("tracking:preset=fast") == "tracking_preset=fast"
 
 
 def test_valid_models_are_those_whose_gate_passes(tmp_path):

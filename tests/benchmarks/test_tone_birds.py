@@ -10,6 +10,7 @@ from benchmarks.tone_birds import TRUTH, Trial, importances, parts_table
 from benchmarks.tone_birds.listener import Listener
 from benchmarks.tone_birds.sounds import CLASSES, FORMANT, HUM, PARTS, RATE, REST, Birds, classes, training_batch
 from hf_fourier import attribute
+from hf_fourier.errors import MissingExtraError
 
 SHAPLEY = "shapley:permutations=4"
 PLACES = {"hum": (70, 410), "formant": (500, 780), "trill": (960, 1040), "sweep": (1190, 1410), "burst": (1590, 1890)}
@@ -118,15 +119,34 @@ def untrained(steps, seed):
 
 def test_a_run_keeps_its_network_and_its_rows(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tone_birds, "trained", untrained)
-    line = ["--steps", "2", "--sounds", "100", "--folder", str(tmp_path), "--methods", "occlusion", "zennit"]
+    line = ["--steps", "2", "--sounds", "100", "--folder", str(tmp_path), "--methods", "occlusion", "wam"]
     tone_birds.main(line)
     first = capsys.readouterr().out
     assert "2 of 100 held-out sounds" in first
     assert "| occlusion |" in first
-    assert "- `zennit` does not run: " in first
+    assert "- `wam` does not run: " in first
     assert (tmp_path / "2-0/network.pt").exists()
     tone_birds.main([*line, "--minutes", "1"])
     assert capsys.readouterr().out == first
+
+
+def test_a_missing_library_is_no_reason_to_keep(tmp_path, capsys, monkeypatch):
+    def absent(trial, method):
+        raise MissingExtraError("zennit", "peers", "LRP")
+
+    monkeypatch.setattr(tone_birds, "trained", untrained)
+    line = ["--steps", "2", "--sounds", "100", "--folder", str(tmp_path), "--methods", "magnitude"]
+    with monkeypatch.context() as without:
+        without.setattr(Trial, "asked", absent)
+        tone_birds.main(line)
+    assert "- `magnitude` is not measured: got no package 'zennit'" in capsys.readouterr().out
+    tone_birds.main(line)
+    assert "| magnitude |" in capsys.readouterr().out
+    monkeypatch.setattr(tone_birds, "asked_or_refused", lambda trial, name: {"method": name, "reason": "changed"})
+    tone_birds.main(line)
+    assert "changed" not in capsys.readouterr().out
+    tone_birds.main([*line, "--again"])
+    assert "- `magnitude` does not run: changed" in capsys.readouterr().out
 
 
 def test_a_batch_for_training_leaves_parts_out():
