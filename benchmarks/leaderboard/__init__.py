@@ -4,8 +4,9 @@ The models are those of `python -m benchmarks planted` that pass their gate by `
 that have the trigger's label, a method ranks single frequencies. *AUROC decoys*: the planted frequency against the
 decoys; *first*: the first one is planted; *kept*: decisions that stay on the top 4 %; *wrong*: another example's label
 is reached on the top 4 % when the method is asked for it; *selectivity*: kept minus wrong, over 1 to 30 %; *net
-evidence*: kept minus how often that label is reached on the top 4 % of the example with random phases; where the label
-is a phase, some random phases are that of the label, so that 1 cannot be reached. Passes and processor seconds are
+evidence*: kept minus how often that label is reached on the top 4 % of the example with random phases; *whole*: how
+often the model answers that label to all of this example, which has no evidence for it but must have some answer: a
+ranking that reaches it there alone, and keeps all, has net evidence 1 minus *whole*. Passes and processor seconds are
 those of one explanation. The means over models have 95 % bootstrap intervals that draw networks: the planted variants
 of one network are drawn together. A method that cannot run on a model stands there with the reason, and below those
 that ran on all.

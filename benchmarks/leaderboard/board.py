@@ -51,6 +51,7 @@ def by_method(cells: Cells) -> Cells:
             row[column] = fmean(cell[column] for cell in own)
         for column in ("selectivity", "net evidence"):
             row[column] = described([cell[column] for cell in own], networks)
+        row["whole"] = fmean(cell["whole"] for cell in own)
         row["passes"] = "{:.0f} + {:.0f}".format(*(fmean(cell[c] for cell in own) for c in ("forward", "backward")))
         row["s"] = fmean(cell["seconds"] for cell in own)
         rows.append(row)
@@ -100,20 +101,9 @@ def blocks(cells: Cells) -> dict[str, str]:
     models = "\n\n".join(f"### {name}\n\n{markdown(rows)}" for name, rows in by_model(cells))
     return {
         "methods": markdown(by_method(cells)),
-        "highest": highest(cells),
         "reasons": "\n".join(reasons(cells)),
         "models": models,
     }
-
-
-def highest(cells: Cells) -> str:
-    """The highest net evidence of any method on each model."""
-    found: dict[str, float] = {}
-    for cell in cells:
-        if "n" in cell:
-            found[cell["model"]] = max(cell["net evidence"], found.get(cell["model"], -1))
-    values = ", ".join(f"{value:.3f} on {model}" for model, value in sorted(found.items()))
-    return f"The highest net evidence of any method is {values}."
 
 
 def write(path: Path, cells: Cells) -> None:

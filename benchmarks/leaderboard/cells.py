@@ -34,7 +34,9 @@ DEAR = 110
 """Passes of one explanation, both kinds together, above which a method is dear and is asked for fewer examples."""
 LIMIT = 4000
 """Passes above which a method is not run: one that asks about single frequencies by running the model without each."""
-COLUMNS = ("AUROC decoys", "first", "kept", "wrong", "selectivity", "net evidence", "forward", "backward", "seconds")
+COLUMNS = (
+    "AUROC decoys", "first", "kept", "wrong", "selectivity", "net evidence", "whole", "forward", "backward", "seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Bench:
         if again:
             path.unlink(missing_ok=True)
         found: Numbers = kept(path, lambda: self._measured(method))
+        if "n" in found and "whole" not in found:
+            found["whole"] = fmean(self.whole[: found["n"]])
         return found
 
     def _measured(self, method: str) -> Numbers:
@@ -167,14 +171,29 @@ class Bench:
 
     @cached_property
     def noise(self) -> list[EncodedExample]:
-        """The examples with random phases, or with their tokens in random order.
+        """The examples with random phases, or with their tokens in random order."""
+        return list(restore_all(self.explainer.wrapper, self._ranked_noise)[1])
 
-        They hold no evidence for another label, except by chance where a phase or an order is what decides.
+    @cached_property
+    def whole(self) -> list[float]:
+        """Whether the model answers the other label for each whole one of these; kept.
+
+        Then it is no wonder that the label is reached on the top features: nothing shows that the ranking made it up.
         """
+        path = self.folder / f"n{self.size.examples}-{self.size.dear}" / f"{self.subject.name}-whole-noise.json"
+        found: list[float] = kept(path, lambda: self._answered())
+        return found
+
+    def _answered(self) -> list[float]:
+        pairs = zip(self._ranked_noise, self.wrong, strict=True)
+        return [float(result.target == label) for result, label in pairs]
+
+    @cached_property
+    def _ranked_noise(self) -> list[Attribution]:
         material = self.examples.material
         inputs = self.examples.inputs(rows=self.triggered)
         inputs[material.signal] = without_evidence(inputs[material.signal], len(material.lengths))
-        return list(restore_all(self.explainer.wrapper, self._magnitudes(inputs))[1])
+        return self._magnitudes(inputs)
 
     @cached_property
     def admitted(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The leaderboard: its page holds what its cells say, a run goes on where it stopped, and your own method enters."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -65,9 +66,18 @@ def test_intervals_draw_the_variants_of_one_network_together():
     assert row["first"] == "0.667 [0.500, 1.000]"
 
 
-def test_the_highest_net_evidence_of_each_model():
-    found = [cell("a", **{"net evidence": 0.25}), cell("b"), {"model": "a", "method": "c", "reason": "slow"}]
-    assert board.highest(found) == "The highest net evidence of any method is 0.500 on a."
+def test_what_the_model_says_to_whole_inputs_without_evidence_enters_each_cell(tmp_path, monkeypatch):
+    bench = Bench(Subject("fashion-vit", "phase"), Size(24, 2), tmp_path)
+    said = [SimpleNamespace(target=label) for label in (1, 0, 3, 3)]
+    monkeypatch.setattr(Bench, "_ranked_noise", said)
+    monkeypatch.setattr(Bench, "wrong", [1, 2, 3, 4])
+    numbers = {name: value for name, value in NUMBERS.items() if name != "whole"}
+    monkeypatch.setattr(Bench, "_asked", lambda bench, method, n: {"n": n, **numbers})
+    assert bench.cell("fampe")["whole"] == 0.5  # of the first two
+    assert bench.cell("saliency")["whole"] == 0.5
+    assert Bench(bench.subject, bench.size, tmp_path).whole == [1, 0, 1, 0]
+    (row,) = board.by_method([cell("a", whole=0.25), cell("a", model="z", whole=0.75)])
+    assert row["whole"] == 0.5
 
 
 def test_a_method_that_cannot_run_stands_with_its_reason():
