@@ -323,9 +323,8 @@ class Evaluator:
         for name, values in metric.per_example(table).items():
             if isinstance(values, (int, float)):  # of all examples at once
                 continue
-            direction = "lower" if name.startswith("wrong_reached") else metric.better
             numbers[name + suffix] = values
-            self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
+            self.better[name + suffix] = metric.sign(name)
 
     def _wrong_decisions(
         self, method: Method | PrecomputedMethod, domain: Domain, results: list[Attribution], where: slice

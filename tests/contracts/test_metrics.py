@@ -208,6 +208,7 @@ def of_quality(quality: float) -> dict[str, list[Any]]:
         "swapped_decision": [1 - quality] * 4,
         "agreement": 1.0,
         "removed_top_decision": [1 - quality] * 3,
+        "removed_rest_decision": [quality] * 3,
         "truth": [count - 2, count - 1],
         "scores": (3 * quality * (np.arange(count) >= count - 2) + (1 - quality) * np.abs(noise)).tolist(),
     }
@@ -220,3 +221,18 @@ def test_a_better_ranking_is_better(name: str) -> None:
     worse, good, best = (float(of(name, of_quality(quality)).mean()) for quality in (0.1, 0.5, 0.9))
     assert sign * worse <= sign * good <= sign * best  # two metrics read one fraction, and are at their end there
     assert sign * worse < sign * best
+
+
+@every
+def test_the_numbers_beside_a_metric_have_their_own_direction(name: str) -> None:
+    """The better ranking is not worse by any number that the metric returns, and better by each that is reversed."""
+    metric = METRICS[name]
+    worse, best = (metric.per_example(of_quality(quality)) for quality in (0.1, 0.9)) if metric.sign(name) else ({}, {})
+    better = set()
+    for number in worse:
+        gain = metric.sign(number) * (np.nanmean(best[number]) - np.nanmean(worse[number]))
+        assert gain >= 0, number
+        better |= {number} if gain > 0 else set()
+    for prefix in metric.reversed:
+        assert metric.sign(prefix) == -metric.sign(name)
+        assert any(number.startswith(prefix) for number in better), prefix

@@ -343,3 +343,18 @@ def test_what_was_there_before_is_not_looked_through_during_an_evaluation(vision
         hook.remove()
     assert min(counts) > 10_000
     assert not objects_are_frozen()
+
+
+def test_the_best_control_is_best_by_each_number(vision, pictures):
+    """Of removals from the rest fewer changed decisions are better, of deletions from the top more."""
+    found = vision.evaluate(pictures, ["ffc"], metrics=["f_fidelity", "r_flip"])
+    signs = {"f_fidelity": 1, "f_fidelity_of_rest": -1, "flipped_at_0.1": 1}
+    assert {name: found.better[name] for name in signs} == signs
+    for row in found.table().rows():
+        if row["metric"] in signs and row["method"] == "ffc":
+            means = {
+                cell.method: signs[row["metric"]] * math.fsum(cell.values[row["metric"]])
+                for cell in found.cells
+                if cell.control
+            }
+            assert means[row["best_control"]] == max(means.values())

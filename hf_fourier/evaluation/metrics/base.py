@@ -24,12 +24,13 @@ class Metric:
         description: What it measures, in one sentence.
         reads: The columns that it needs.
         range: Its range, in words.
-        better: Which direction is better for a ranking.
+        better: Which direction is better for a ranking, by the metric itself and the numbers beside it.
         needs: What has to be perturbed or evaluated before.
         limits: What it cannot tell.
         reference: Where it is defined.
         per_example: `(table, **options) -> numbers by name`, the first of which is the metric itself.
         unit: What one number belongs to.
+        reversed: Prefixes of the numbers beside the metric for which the other direction is better.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Metric:
     reference: str
     per_example: Callable[..., MetricValues]
     unit: Literal["example", "class"] = "example"
+    reversed: tuple[str, ...] = ()
+
+    def sign(self, name: str) -> int:
+        """1 where higher is better for a ranking by one of the metric's numbers, -1 where lower is, 0 if neither."""
+        sign = {"higher": 1, "lower": -1, "neither": 0}[self.better]
+        return -sign if self.reversed and name.startswith(self.reversed) else sign
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ def body(metric: Metric) -> str:
     of = "examples" if metric.unit == "example" else "classes"
     return f"""{metric.description}
 
-**Range**: {metric.range}; {_DIRECTIONS[metric.better]}.
+**Range**: {metric.range}; {_DIRECTIONS[metric.better]}{_reversed(metric)}.
 
 **Needs**: {metric.needs}.
 
@@ -89,6 +89,13 @@ def example(metric: Metric) -> str:
         instead = "masks = [result.power > result.power.median() for result in results]"
         lines[1] = f"{instead}  # put what is known to decide in their place\n{lines[1]}"
     return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{metric.name}").compute(**table))'
+
+
+def _reversed(metric: Metric) -> str:
+    """Names the numbers whose direction is the other one."""
+    other = {1: "lower", -1: "higher"}
+    names = ", ".join(f"`{name}{'…' * name.endswith('_')}`" for name in metric.reversed)
+    return f" (for {names} {other[metric.sign('')]})" if names else ""
 
 
 def _drawn(metric: Metric) -> str:

@@ -49,8 +49,9 @@ F_FIDELITY = register(
             "How many decisions change when random parts of the top features are removed, at most a tenth of all."
         ),
         reads=("agreement", "removed_sizes", "removed_top_decision", "removed_rest_decision"),
-        range="−1 to 1; `f_fidelity_of_rest` for parts of the other features, where lower is better",
+        range="−1 to 1; `f_fidelity_of_rest` for parts of the other features",
         better="higher",
+        reversed=("f_fidelity_of_rest",),
         needs="pass the columns of `random_removals.remove_parts`: 201 forward passes per example",
         limits=(
             "Removals are small, so it does not test whether the top suffices. On the model as it is, perturbed "

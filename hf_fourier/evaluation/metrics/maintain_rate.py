@@ -79,6 +79,7 @@ MAINTAIN_RATE = register(
         reads=("kept", "kept_decision"),
         range="0 to 1; `maintain_rate` is the mean over the kept fractions, `least_kept` a fraction of the features",
         better="higher",
+        reversed=("least_kept",),
         needs="perturb with a grid that keeps some fractions, such as `metrics.DEFAULT_GRID`",
         limits=(
             "Whether a prediction is kept is not monotone in the fraction, so `least_kept` is an upper bound on the "

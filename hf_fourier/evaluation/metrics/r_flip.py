@@ -84,6 +84,7 @@ R_FLIP = register(
             "predictions"
         ),
         better="lower",
+        reversed=("flipped_at_",),
         needs="perturb with a grid that deletes some fractions, such as `metrics.PAPER_GRID`",
         limits=(
             "It shows what changes the prediction, not what it depended on: deleting what a signed gradient ranks "

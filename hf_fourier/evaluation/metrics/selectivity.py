@@ -79,6 +79,7 @@ SELECTIVITY = register(
         reads=("kept", "kept_decision", "wrong_kept", "wrong_reached"),
         range="−1 to 1",
         better="higher",
+        reversed=("wrong_reached_at_",),
         needs=(
             "perturb with a grid that keeps `curve.SMALL_FRACTIONS`, and pass `wrong_labels.wrong_labels` to `columns`"
         ),
