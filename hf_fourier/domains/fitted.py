@@ -20,6 +20,9 @@ from hf_fourier.typing import Float, Inexact, Tensor
 FITTED_KINDS = ("pca", "ica", "prca")
 #: Entries that directions mix, at most: the basis has their square many numbers.
 MOST_MIXED = 4096
+#: How far scalar products of directions may be from 0 or 1; and of independent ones, the least eigenvalue of the matrix
+#: of these products, relative to the largest.
+EXACT, INDEPENDENT = 1e-4, 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +55,33 @@ def remember(directions: Directions) -> str:
     """Keep directions for this process, and return their name, which `Fitted` takes.
 
     Raises:
-        SpecError: If they are of no known kind, or not one to `MOST_MIXED` independent columns of numbers.
+        SpecError: If they are of no known kind, not one to `MOST_MIXED` columns of finite numbers with a finite weight
+            each, not of length 1 and orthogonal ("pca", "prca"), or not of length 1 and independent ("ica").
     """
-    vectors, shape = directions.vectors, tuple(directions.vectors.shape)
-    fits = len(shape) == 2 and 1 <= shape[1] <= shape[0] <= MOST_MIXED and len(directions.weights) == shape[1]
-    if directions.kind not in FITTED_KINDS or not fits or not bool(vectors.isfinite().all()):
-        got = f"directions of kind {directions.kind!r} and shape {shape}"
+    if (name := directions.name) in _KNOWN:
+        return name
+    kind, vectors, shape = directions.kind, directions.vectors, tuple(directions.vectors.shape)
+    do = "fit them with `fit_domain`"
+    fits = len(shape) == 2 and 1 <= shape[1] <= shape[0] <= MOST_MIXED
+    numbers = vectors.is_floating_point() and bool(vectors.isfinite().all())
+    if kind not in FITTED_KINDS or not fits or not numbers:
+        got = f"directions of kind {kind!r} and shape {shape}{'' if numbers else ', not all finite numbers'}"
         expected = f"{', '.join(FITTED_KINDS)}, at most {MOST_MIXED} entries, no more directions than those"
-        raise SpecError(got, expected, "fit them with `fit_domain`")
-    return _KNOWN.setdefault(directions.name, directions).name
+        raise SpecError(got, expected, do)
+    weights = directions.weights
+    if tuple(weights.shape) != shape[1:] or not bool(weights.isfinite().all()):
+        got = f"weights of shape {tuple(weights.shape)} for {shape[1]} directions, {int((~weights.isfinite()).sum())}"
+        raise SpecError(f"{got} of them not finite", "a finite number for each", do)
+    products = vectors.double().T @ vectors.double()
+    if kind == "ica":
+        sizes = torch.linalg.eigvalsh(products)
+        right = float((products.diagonal() - 1).abs().max()) <= EXACT and float(sizes[0]) > INDEPENDENT * sizes[-1]
+    else:
+        right = float((products - torch.eye(shape[1]).to(products)).abs().max()) <= EXACT
+    if not right:
+        got = f"directions of kind {kind!r} that are not {'independent' if kind == 'ica' else 'orthogonal'}"
+        raise SpecError(f"{got}, or not of length 1", "columns of length 1 that are", do)
+    return _KNOWN.setdefault(name, directions).name
 
 
 @DOMAINS.register("fitted")

@@ -170,7 +170,7 @@ def _known(domain: Domain, tensors: Mapping[str, Tensor]) -> Domain:
     try:
         remember(directions)
     except SpecError as error:
-        raise Malformed("directions that are no columns of numbers") from error
+        raise Malformed("directions that are no basis of their kind") from error
     return domain
 
 

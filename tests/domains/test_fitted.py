@@ -11,6 +11,7 @@ from hf_fourier.domains import DOMAINS, Axis, Fitted, SignalShape, fitted
 from hf_fourier.domains.fitted import Directions
 from hf_fourier.errors import DamagedFile, FourierError, InputError, SpecError
 from hf_fourier.evaluation.studies.fit_domain import fit_domain, independent, principal, relevant
+from hf_fourier.results import parts
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import noise
 
@@ -199,3 +200,25 @@ def test_what_does_not_fit_is_refused(model, signals):
         domain.bind(SignalShape("tensor", (Axis("time", 13),)))
     with pytest.raises(SpecError, match="kind 'mean'"):
         fitted.remember(Directions("mean", torch.eye(3), torch.ones(3)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "vectors", "weights", "message"),
+    [
+        ("ica", torch.eye(4)[:, [0, 0]], torch.ones(2), "not independent"),
+        ("ica", 2 * torch.eye(4)[:, :2], torch.ones(2), "length 1"),
+        ("pca", torch.tensor([[1.0, 0.6], [0, 0.8], [0, 0]]), torch.ones(2), "not orthogonal"),
+        ("prca", 2 * torch.eye(4)[:, :2], torch.ones(2), "length 1"),
+        ("pca", torch.eye(4)[:, :2], torch.tensor([1.0, torch.nan]), "1 of them not finite"),
+        ("pca", torch.full((4, 2), torch.inf), torch.ones(2), "not all finite numbers"),
+    ],
+)
+def test_directions_that_are_no_basis_of_their_kind_are_refused(kind, vectors, weights, message, monkeypatch):
+    """They may come from a file: orthogonal ones are not made so in silence, dependent ones rebuild no signal."""
+    monkeypatch.setattr(fitted, "_KNOWN", {})
+    directions = Directions(kind, vectors, weights)
+    with pytest.raises(SpecError, match=message):
+        fitted.remember(directions)
+    with pytest.raises(parts.Malformed, match="no basis of their kind"):
+        parts._known(Fitted(directions.name), {"basis.vectors": vectors, "basis.weights": weights})
+    assert not fitted._KNOWN
