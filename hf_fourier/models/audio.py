@@ -109,6 +109,16 @@ class AudioWrapper(ModelWrapper):
             front_end(self.processor) if signal == "waveform" and reads_features else None,
         )
 
+    def of_model(self, model: torch.nn.Module) -> ModelWrapper:
+        """The same for other weights, at the same signal.
+
+        Args:
+            model: A module of the same class.
+        """
+        other = super().of_model(model)
+        other.select_signal(self.chosen_signal)
+        return other
+
     @property
     def main_input(self) -> str:  # type: ignore[override]
         """The name of the argument that takes the sound."""

@@ -176,7 +176,9 @@ class ModelWrapper(ABC):
         Args:
             model: A module of the same class.
         """
-        return type(self)(model, self.processor, self.task)
+        other = type(self)(model, self.processor, self.task)
+        vars(other).update({name: vars(self)[name] for name in ("representation", "tokenizer") if name in vars(self)})
+        return other
 
     def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
         """Another model's signal as an example of this model, by way of human units and without rounding.
