@@ -209,7 +209,7 @@ def swap_values(
             result, signals = attributions[place], lenders(attributions[place])
             if not signals:
                 notes = result.provenance.get("notes", [])
-                result.provenance["notes"] = list(dict.fromkeys([*notes, NO_LENDER]))
+                result.provenance = {**result.provenance, "notes": list(dict.fromkeys([*notes, NO_LENDER]))}
                 continue
             basis = result.basis
             values = basis.forward(torch.stack(signals).to(score.signal))
@@ -310,7 +310,8 @@ def _relative_change(scores: Tensor, clean: Tensor) -> float:
 
 
 def count_passes(results: Sequence[Attribution], cost: int) -> None:
-    """Add model rows to each result's count of evaluated passes."""
+    """Add model rows to each result's count of evaluated passes; a copy that shares the provenance keeps its own."""
     for result in results:
         passes = result.provenance["passes"]
-        result.provenance["passes"] = {**passes, "evaluated": passes.get("evaluated", 0) + cost}
+        counted = {**passes, "evaluated": passes.get("evaluated", 0) + cost}
+        result.provenance = {**result.provenance, "passes": counted}

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics.statistics import summarise
+from hf_fourier.evaluation.metrics.statistics import group_names, summarise
 from hf_fourier.evaluation.surrogates import KINDS, Answers, Surrogate, answers_of, masked_signals
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.encoding import encode
@@ -49,13 +49,16 @@ def check_surrogate(
 
     Returns:
         A row a fraction: "surrogate" and "model", how often each gives the model's answer to the whole example, and
-        "calibration error" of the surrogate's confidence in its own answer (10 bins of equal width; NaN unless the
-        answer is one class of a softmax). A note says whether it may be used: agreement of at least .98 on whole
-        examples, and a calibration error of at most .05 at every fraction.
+        "calibration error" of the surrogate's confidence in its own answer, against the probability that the model
+        gives this answer on the whole example, which is what it was trained towards (10 bins of equal width; NaN
+        unless the answer is one class of a softmax). A note says whether it may be used: agreement of at least .98 on
+        whole examples, and a calibration error of at most .05 at every fraction. It says what was not tested.
 
     Raises:
-        InputError: If an example cannot be encoded, or a fraction is out of range.
+        InputError: If there are no examples or one cannot be encoded, or a fraction is not above 0 and at most 1.
     """
+    if not len(fractions) or not all(0 < fraction <= 1 for fraction in fractions):
+        raise InputError(f"fractions {list(fractions)}", "fractions above 0 and at most 1", "leave the others out")
     size = 32 if batch_size == "auto" else batch_size
     groups = answers_of(explainer, encode(explainer.wrapper, examples)[1], size)
     table: dict[str, list[float]] = {"kept": list(fractions), "surrogate": [], "model": [], "calibration error": []}
@@ -69,21 +72,37 @@ def check_surrogate(
                     logits, agreement = _answer(one.wrapper, group, masked[part], part)
                     agreed[name] += agreement.tolist()
                     if name == "surrogate" and logits.ndim == 2 and group.frozen.ndim == 1:
-                        p = logits.double().softmax(-1).max(-1)
-                        sure += zip(p.values.tolist(), (p.indices == group.frozen[part]).double().tolist(), strict=True)
+                        sure += _beside(logits, group.logits[part.to(group.logits.device)])
         for name, values in agreed.items():
             table[name].append(math.fsum(values) / len(values))
         table["calibration error"].append(_calibration_error(sure))
-    whole = [a for f, a in zip(fractions, table["surrogate"], strict=True) if f == 1]
-    fits = all(a >= LEAST_AGREEMENT for a in whole) and all(not e > MOST_ERROR for e in table["calibration error"])
-    answer = "it may be used" if fits and whole else "it is not to be used as it is: fine-tune on more examples"
-    return Table(table, [f"{answer} (agreement of .98 on whole examples, calibration error of .05 at most)"])
+    return Table(table, [_verdict(table)])
+
+
+def _verdict(table: dict[str, list[float]]) -> str:
+    """Whether a surrogate with these numbers may be used, and what of that was not tested."""
+    agreements = [a for kept, a in zip(table["kept"], table["surrogate"], strict=True) if kept == 1]
+    errors = [error for error in table["calibration error"] if not math.isnan(error)]
+    untested = []
+    if not agreements:
+        untested.append("agreement on whole examples was not tested (pass a fraction of 1)")
+    if not errors:
+        untested.append("calibration was not tested (the answers are not one class of a softmax)")
+    if not all(a >= LEAST_AGREEMENT for a in agreements) or any(error > MOST_ERROR for error in errors):
+        answer = "it is not to be used as it is: fine-tune on more examples"
+    elif untested:
+        answer = "whether it may be used is not known"
+    else:
+        answer = "it may be used"
+    required = f"agreement of {LEAST_AGREEMENT:g} on whole examples, calibration error of {MOST_ERROR:g} at most"
+    return "; ".join([f"{answer} ({required})", *untested])
 
 
 @exact
 def compare_curves(
     surrogate: Surrogate, explainer: Engine, attributions: Sequence[Attribution],
-    fractions: Sequence[float] = (0.01, 0.02, 0.04, 0.1, 0.3), *, batch_size: BatchSize = "auto",
+    fractions: Sequence[float] = (0.01, 0.02, 0.04, 0.1, 0.3), *, groups: Sequence[Any] | None = None,
+    batch_size: BatchSize = "auto",
 ) -> Table:  # fmt: skip
     """Curves of a model and of its surrogate on the top features alone: how much of the confidence is persuasion.
 
@@ -96,6 +115,7 @@ def compare_curves(
         explainer: Of the model itself, which made the results.
         attributions: Results with their examples, which are not changed.
         fractions: Kept fractions of the features, above 0 and below 1.
+        groups: The source of each example; the bootstrap draws whole groups. None for a group each.
         batch_size: Rows in a batch, at most.
 
     Returns:
@@ -104,14 +124,11 @@ def compare_curves(
         each gives the label.
 
     Raises:
-        InputError: If a fraction is out of range, or the domain of a result is not the surrogate's.
+        InputError: If there are no results, a fraction is out of range, the domain of a result is not the
+            surrogate's, or there is not one group for each result.
     """
-    if not len(fractions) or not all(0 < fraction < 1 for fraction in fractions):
-        raise InputError(f"fractions {list(fractions)}", "fractions above 0 and below 1", "leave the others out")
-    for result in attributions:
-        if DOMAINS.parse(result.layout.domain) != surrogate.domain:
-            got, expected = f"a result in {result.layout.domain}", f"results in {DOMAINS.spec(surrogate.domain)}"
-            raise InputError(got, expected, "fine-tune a surrogate in the domain of the results")
+    _check_comparison(surrogate, attributions, fractions)
+    named = None if groups is None else group_names(groups, len(attributions))
     grid = FractionGrid(keep=tuple(sorted(fractions)))
     curves = []
     for one in (explainer, surrogate.explainer):
@@ -128,7 +145,7 @@ def compare_curves(
     )
     for place in range(len(grid.keep)):
         model, other = ([row[place] for row in own] for own in confidences)
-        gap = summarise([a - b for a, b in zip(model, other, strict=True)])
+        gap = summarise([a - b for a, b in zip(model, other, strict=True)], named)
         row = {
             "model": math.fsum(model) / len(model), "surrogate": math.fsum(other) / len(other),
             "gap": gap.mean, "low": gap.interval[0], "high": gap.interval[1],
@@ -140,18 +157,37 @@ def compare_curves(
     return Table(table)
 
 
+def _check_comparison(surrogate: Surrogate, attributions: Sequence[Attribution], fractions: Sequence[float]) -> None:
+    """Raise `InputError` where curves cannot be compared."""
+    if not len(attributions):
+        raise InputError("no results", "at least one", "pass results of `explain`")
+    if not len(fractions) or not all(0 < fraction < 1 for fraction in fractions):
+        raise InputError(f"fractions {list(fractions)}", "fractions above 0 and below 1", "leave the others out")
+    for result in attributions:
+        if DOMAINS.parse(result.layout.domain) != surrogate.domain:
+            got, expected = f"a result in {result.layout.domain}", f"results in {DOMAINS.spec(surrogate.domain)}"
+            raise InputError(got, expected, "fine-tune a surrogate in the domain of the results")
+
+
 def _answer(wrapper: ModelWrapper, group: Answers, masked: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Logits at masked signals, and the fraction of the frozen decisions that they have."""
     some = [group.examples[i] for i in rows.tolist()]
     with eval_mode(wrapper.model), torch.no_grad():
-        batch = batch_of(wrapper, some, ExampleRng(0, [example.key for example in some]), 0.0)
+        batch = batch_of(wrapper, some, ExampleRng(0, [example.key for example in some]), group.dither)
         places = torch.arange(len(some), device=masked.device)
         logits = batch.logits(batch.forward(masked, places), places)
         return logits, batch.head.read(logits, group.frozen[rows.to(group.frozen.device)]).agreement
 
 
+def _beside(logits: Tensor, whole: Tensor) -> list[tuple[float, float]]:
+    """The confidence in the likeliest class, and the model's probability of this class given the whole example."""
+    own = logits.double().softmax(-1).max(-1)
+    wanted = whole.double().softmax(-1).gather(-1, own.indices.to(whole.device)[:, None])[:, 0]
+    return list(zip(own.values.tolist(), wanted.tolist(), strict=True))
+
+
 def _calibration_error(pairs: Sequence[tuple[float, float]]) -> float:
-    """The expected calibration error: |confidence − accuracy|, averaged over bins of equal width by their counts."""
+    """The expected calibration error: |mean confidence − mean wanted|, averaged over bins of equal width by counts."""
     if not pairs:
         return math.nan
     values = torch.tensor(pairs, dtype=torch.float64)

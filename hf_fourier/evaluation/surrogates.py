@@ -9,6 +9,7 @@ one half). Here the targets are the model's own outputs, and the masks have all 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,12 +59,13 @@ class Surrogate:
 
 @dataclass(eq=False)
 class Answers:
-    """Examples of one batch key, with the model's answers to them."""
+    """Examples of one batch key, with the model's answers to them, given with noise of relative size `dither`."""
 
     examples: list[EncodedExample]
     signal: Tensor
     logits: Tensor
     frozen: Tensor
+    dither: float = 0.0
 
 
 @exact
@@ -82,7 +84,8 @@ def fine_tune_surrogate(
     """Fine-tune a copy of a model so that it answers masked inputs as the model answers the whole ones.
 
     The loss is the divergence from the model's own outputs (for a softmax the Kullback-Leibler divergence), minimised
-    by AdamW without weight decay; labels are not used. The copy stays in evaluation mode (no dropout, fixed statistics
+    by AdamW without weight decay; labels are not used. The copy has float32 weights where the model's are narrower, and
+    stays in evaluation mode (no dropout, fixed statistics
     of norms). Signals, answers and their gradients are kept in memory. Each example takes 2 + epochs forward passes,
     and epochs backward passes.
 
@@ -93,28 +96,36 @@ def fine_tune_surrogate(
         masks: "any" keeps a log-uniform fraction from 1 % of six kinds, one example in ten whole, for curves; "few"
             removes at most a tenth at random, for F-Fidelity.
         epochs: How often each example is seen, at least 1.
-        rate: The learning rate, above 0: about 1e-4 for small networks, 1e-5 for large transformers.
+        rate: The learning rate, above 0 and at most 1: about 1e-4 for small networks, 1e-5 for large transformers.
         batch_size: Examples in a step; "auto" for 32.
         seed: Of the masks and the order of examples.
         progress: True for a bar, or a function that is called with (steps done, steps in all).
 
     Raises:
         InputError: If an argument is out of range, or an example cannot be encoded.
-        ModelError: If the model has no parameters, or cannot be copied.
+        ModelError: If the model has no parameters or cannot be copied or trained, or the weights overflow.
         SpecError: If the domain is unknown or does not suit the signals.
     """
-    if masks not in MASKS or not isinstance(epochs, int) or epochs < 1 or not rate > 0:
-        got, expected = f"masks {masks!r}, {epochs!r} epochs and rate {rate!r}", "'any' or 'few', at least 1, above 0"
-        raise InputError(got, expected, "correct `masks`, `epochs` or `rate`")
+    if masks not in MASKS or not isinstance(epochs, int) or epochs < 1 or not 0 < rate <= 1:
+        got = f"masks {masks!r}, {epochs!r} epochs and rate {rate!r}"
+        raise InputError(
+            got, "'any' or 'few', at least 1, above 0 and at most 1", "correct `masks`, `epochs` or `rate`"
+        )
     chosen = DOMAINS.parse(domain or explainer.domain or Fourier())
     size = 32 if batch_size == "auto" else batch_size
     groups = answers_of(explainer, encode(explainer.wrapper, examples)[1], size)
     model = _copied(explainer.model)
     student = explainer.wrapper.of_model(model)
     losses = _train(student, groups, chosen, masks, epochs, rate, size, seed, progress or (lambda done, whole: None))
+    if not all(math.isfinite(loss) for loss in losses) or not all(p.isfinite().all() for p in model.parameters()):
+        got = f"weights or losses that are not finite after fine-tuning at rate {rate:g}"
+        raise ModelError(got, "finite ones", "choose a lower `rate`")
     model.requires_grad_(False)
     name = f"{explainer.name}, fine-tuned on masked inputs"
-    tuned = type(explainer)(student, method=explainer._method, domain=explainer.domain, name=name)
+    tuned = type(explainer)(
+        student, method=explainer._method, domain=explainer.domain, name=name, dither=explainer.dither
+    )
+    tuned.donors = explainer.donors
     return Surrogate(tuned, chosen, masks, tuple(losses))
 
 
@@ -135,7 +146,8 @@ def answers_of(explainer: Engine, encoded: list[EncodedExample], size: int) -> l
                 logits.append(batch.logits(batch.forward(batch.signal, rows), rows).detach().clone())
                 frozen.append(score.frozen_targets)
             examples = [encoded[i] for i in members]
-            found.append(Answers(examples, torch.cat(signals), torch.cat(logits), torch.cat(frozen)))
+            known = torch.cat(signals), torch.cat(logits), torch.cat(frozen)
+            found.append(Answers(examples, *known, explainer.dither))
     return found
 
 
@@ -166,12 +178,12 @@ def _step(
 ) -> float:  # fmt: skip
     """One step of the optimizer; returns the mean loss before it."""
     examples = [group.examples[i] for i in rows.tolist()]
-    part = Answers(examples, group.signal[rows], group.logits[rows], group.frozen[rows])
+    part = Answers(examples, group.signal[rows], group.logits[rows], group.frozen[rows], group.dither)
     kinds = KINDS if masks == "any" else ("random",)
     masked = masked_signals(part, domain, _any_size if masks == "any" else _few, kinds, seed, epoch)
     rng = ExampleRng(0, [example.key for example in part.examples])
     with torch.enable_grad():
-        batch = batch_of(student, part.examples, rng, 0.0)
+        batch = batch_of(student, part.examples, rng, part.dither)
         places = torch.arange(len(rows), device=masked.device)
         logits = batch.logits(batch.forward(masked, places), places)
         loss = batch.head.divergence(logits, part.logits, part.frozen).mean()
@@ -242,19 +254,25 @@ def draw_mask(
 
 
 def _copied(trained: torch.nn.Module) -> torch.nn.Module:
-    """A copy in evaluation mode, all of whose real parameters may be trained.
+    """A copy in evaluation mode, all of whose real parameters may be trained, in float32 at least.
+
+    Half precision rounds small steps away, and overflows in the optimizer's squares.
 
     Raises:
-        ModelError: If it has no parameters of its own, or cannot be copied.
+        ModelError: If it has no parameters of its own, or cannot be copied or widened.
     """
     if isinstance(trained, FunctionModule) or next(trained.parameters(), None) is None:
         got = "a function, which has no weights to fine-tune"
         raise ModelError(got, "a torch module with parameters", "pass the module itself, if there is one")
     try:
         model = copy.deepcopy(trained).eval()
+        if any(p.is_floating_point() and p.dtype.itemsize < 4 for p in model.parameters()):
+            model.float()
     except Exception as error:  # of what others keep in their modules
-        got = f"a {type(trained).__name__} that cannot be copied ({type(error).__name__}: {error})"
-        raise ModelError(got, "a module that copy.deepcopy takes", "remove what is not part of it") from error
+        got = f"a {type(trained).__name__} that cannot be copied in float32 ({type(error).__name__}: {error})"
+        raise ModelError(
+            got, "a module that copy.deepcopy takes, and its float()", "remove what is not part of it"
+        ) from error
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     return model

@@ -34,6 +34,13 @@ class Network(torch.nn.Module):
         return self.layer(x)
 
 
+class Steep(Network):
+    """A network that overflows after large steps."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (5 * self.layer(3 * x)).exp()
+
+
 class Uncopied(Network):
     """A network that holds what cannot be copied."""
 
@@ -45,6 +52,15 @@ def tuned(model: object = None, domain: str = "identity", **options: object) -> 
     """A surrogate of a small network, or of another model."""
     explainer = FourierExplainer(model or Network(), labels=["no", "yes"], axes=("time",), outputs="logits")
     return fine_tune_surrogate(explainer, [torch.ones(4), torch.zeros(4)], domain, epochs=1, **options)  # type: ignore
+
+
+def steep(rate: float) -> Surrogate:
+    """A surrogate of a network that overflows."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        explainer = FourierExplainer(Steep(), axes=("time",), outputs="logits")
+    examples = list(3 * torch.randn(8, 4, generator=torch.Generator().manual_seed(0)))
+    return fine_tune_surrogate(explainer, examples, "identity", rate=rate, batch_size=2)
 
 
 def compared(domain: str = "identity", fractions: tuple[float, ...] = (0.5,)) -> object:
@@ -113,6 +129,12 @@ CASES = [
     ),
     Case("correct `masks`, `epochs` or `rate`", lambda: tuned(masks="all"), lambda: tuned(masks="few")),
     Case("leave the others out", lambda: compared(fractions=(0.5, 1)), compared),
+    Case("choose a lower `rate`", lambda: steep(1.0), lambda: steep(1e-6)),
+    Case(
+        "pass results of `explain`",
+        lambda: check_degradation(reader(), []),
+        lambda: check_degradation(reader(), read()[:1], fractions=(0, 1), draws=1),
+    ),
     Case("fine-tune a surrogate in the domain of the results", lambda: compared("fourier"), compared),
     Case("pass the module itself, if there is one", lambda: tuned(lambda x: x[:, :2]), tuned),
     Case("remove what is not part of it", lambda: tuned(Uncopied()), tuned),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 
 from hf_fourier import FourierExplainer
+from hf_fourier.errors import InputError
 from hf_fourier.evaluation import random_removals
 from hf_fourier.evaluation.degradation import check_degradation, degraded
 from hf_fourier.evaluation.metrics.base import METRICS
@@ -117,6 +119,33 @@ def test_metrics_fall_as_a_ranking_is_degraded() -> None:
     curve = check_degradation(explainer, results[:4], "maintain_rate", fractions=(0.0, 1.0))
     assert curve["mean"][0] > curve["mean"][1]
     assert all(result.curve is None for result in results)
+
+
+def test_what_the_check_of_a_metric_cannot_use_is_refused() -> None:
+    """An option that no column takes, a metric that asks the method again, and no results."""
+    explainer, results = ranked(first=True)
+    for metric, options in (("dig", {"draws": 7}), ("f_fidelity", {"draws": 2, "nonsense": 3})):
+        with pytest.raises(InputError, match=f"options {[*options][-1]} for '{metric}'"):
+            check_degradation(explainer, results, metric, fractions=(0, 1), **options)
+    with pytest.raises(InputError, match="metric 'sensitivity_max'"):
+        check_degradation(explainer, results, "sensitivity_max", fractions=(0, 1))
+    with pytest.raises(InputError, match="no results"):
+        check_degradation(explainer, [])
+    with pytest.raises(InputError, match="groups for 2 examples"):
+        check_degradation(explainer, results, groups=["a"])
+
+
+def test_the_check_changes_no_result_and_draws_groups() -> None:
+    explainer, results = ranked(first=True, examples=12)
+    before = copy.deepcopy([result.provenance for result in results])
+    names = [i // 6 for i in range(12)]
+    alone, grouped = (
+        check_degradation(explainer, results, fractions=(0.0, 1.0), groups=groups, sizes=(0.1,), draws=4)
+        for groups in (None, names)
+    )
+    assert [result.provenance for result in results] == before
+    assert alone["mean"] == grouped["mean"]
+    assert (alone["low"], alone["high"]) != (grouped["low"], grouped["high"])
 
 
 def test_degraded_scores_are_the_same_numbers() -> None:

@@ -9,11 +9,12 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.domains import DOMAINS
+from hf_fourier.errors import InputError, ModelError
 from hf_fourier.evaluation import random_removals, surrogates
 from hf_fourier.evaluation.metrics.base import METRICS
 from hf_fourier.evaluation.surrogate_checks import check_surrogate, compare_curves
 from hf_fourier.evaluation.surrogates import KINDS, Surrogate, draw_mask, fine_tune_surrogate
-from tests.models import tiny_models, tiny_tokenizers
+from tests.models import tiny_models, tiny_models_audio, tiny_tokenizers
 from tests.toy_scores import noise, signal
 
 EXAMPLES = 512
@@ -108,6 +109,126 @@ def test_the_check_finds_what_the_model_cannot(explainer, surrogate):
     worse = check_surrogate(untrained, explainer, data(seed=2), (0.25, 1.0))
     assert worse["calibration error"][0] > 0.15
     assert "not to be used" in worse.notes[0]
+
+
+def soft(outputs: str = "logits") -> FourierExplainer:
+    """A network that is seldom sure, of three answers."""
+    torch.manual_seed(0)
+    return FourierExplainer(torch.nn.Linear(4, 3), axes=("time",), outputs=outputs, domain="identity")
+
+
+def test_a_model_is_its_own_calibrated_surrogate():
+    """It gives its own probabilities, which are far from 1: the calibration is against them, not the hard answer."""
+    explainer = soft()
+    own = Surrogate(explainer, DOMAINS.parse("identity"), "any", ())
+    table = check_surrogate(own, explainer, data(examples=64), (1.0,))
+    assert table["surrogate"] == [1.0]
+    assert table["calibration error"][0] == pytest.approx(0, abs=1e-6)
+    assert table.notes[0].startswith("it may be used")
+
+
+def test_the_check_says_what_it_did_not_test():
+    """Values have no calibration, and without whole examples there is no agreement on them."""
+    for outputs, fractions, untested in (
+        ("values", (0.5, 1.0), "calibration was not tested"),
+        ("sigmoid", (0.5, 1.0), "calibration was not tested"),
+        ("logits", (0.9999,), "agreement on whole examples was not tested"),
+    ):
+        explainer = soft(outputs)
+        own = Surrogate(explainer, DOMAINS.parse("identity"), "any", ())
+        table = check_surrogate(own, explainer, data(examples=16), fractions)
+        (note,) = table.notes
+        assert untested in note
+        assert not note.startswith("it may be used")
+
+
+def test_what_is_out_of_range_is_refused(explainer, surrogate):
+    x = data(examples=4)
+    for fractions in ((), (-1.0, 2.0, 1.0), (0.0, 1.0), (float("nan"),)):
+        with pytest.raises(InputError, match="fractions"):
+            check_surrogate(surrogate, explainer, x, fractions)
+    with pytest.raises(InputError, match="no results"):
+        compare_curves(surrogate, explainer, [])
+    with pytest.raises(InputError, match="groups for 4 examples"):
+        compare_curves(surrogate, explainer, explainer.explain(x, method="magnitude"), groups=["a"])
+
+
+def test_results_are_not_changed(explainer, surrogate):
+    results = explainer.explain(data(examples=4), method="magnitude")
+    before = copy.deepcopy([result.provenance for result in results])
+    compare_curves(surrogate, explainer, results, (0.25,))
+    assert [result.provenance for result in results] == before
+
+
+def test_intervals_draw_whole_groups(explainer, surrogate):
+    """Each example four times, as a group: the interval is that of the examples once."""
+    x = data(seed=1)[:12]
+    single, fourfold = (explainer.explain(x * count, method="magnitude") for count in (1, 4))
+    names = [str(i) for i in range(len(x))]
+    once = compare_curves(surrogate, explainer, single, (0.25,), groups=names)
+    grouped = compare_curves(surrogate, explainer, fourfold, (0.25,), groups=names * 4)
+    alone = compare_curves(surrogate, explainer, fourfold, (0.25,))
+    width = [table["high"][0] - table["low"][0] for table in (once, grouped, alone)]
+    assert width[1] == pytest.approx(width[0], rel=1e-3)
+    assert width[2] < 0.7 * width[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_narrow_weights_are_trained_in_float32(dtype):
+    """In float16 AdamW's squares underflow, and the weights end as NaN."""
+    torch.manual_seed(0)
+    trained = {}
+    for kind in (dtype, torch.float32):
+        model = torch.nn.Linear(12, 3).to(dtype)
+        with torch.no_grad():
+            model.weight.copy_(0.1 * noise(3, 12, seed=3))
+            model.bias.zero_()
+        narrow = FourierExplainer(model.to(kind), axes=("time",), outputs="logits")
+        tuned = fine_tune_surrogate(narrow, list(noise(40, 12, dtype=torch.float32)), epochs=3, rate=1e-3)
+        trained[kind] = tuned.explainer.model.weight
+        assert model.weight.dtype == kind
+    assert trained[dtype].dtype == torch.float32
+    torch.testing.assert_close(trained[dtype], trained[torch.float32], rtol=0, atol=3e-3)
+
+
+class Steep(torch.nn.Module):
+    """Overflows after large steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (5 * self.layer(3 * x)).exp()
+
+
+def test_weights_that_overflow_are_refused():
+    torch.manual_seed(0)
+    steep = FourierExplainer(Steep(), axes=("time",), outputs="logits", domain="identity")
+    with pytest.raises(ModelError, match="not finite"):
+        fine_tune_surrogate(steep, data(examples=8), rate=1.0, batch_size=2)
+    with pytest.raises(InputError, match="rate inf"):
+        fine_tune_surrogate(steep, data(examples=8), rate=float("inf"))
+
+
+def test_a_surrogate_is_read_as_the_model_is():
+    """Noise on the input, donors and the chosen representation are those of the model's explainer."""
+    network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    noisy = FourierExplainer(
+        network, axes=("time",), outputs="logits", domain="identity", dither=0.5, representation="0"
+    )
+    noisy.donors = data(examples=3, seed=4)
+    tuned = fine_tune_surrogate(noisy, data(examples=64), epochs=1, rate=1e-9)
+    other = tuned.explainer
+    assert (other.dither, len(other.donors), other.wrapper.representation) == (0.5, 3, "0")
+    assert check_surrogate(tuned, noisy, data(examples=64, seed=2), (1.0,))["surrogate"] == [1.0]
+
+
+def test_a_surrogate_of_a_waveform_reads_waveforms():
+    name = "ast"
+    explainer = FourierExplainer(tiny_models_audio.build(name), tiny_models_audio.extractor(name), signal="waveform")
+    other = explainer.wrapper.of_model(explainer.model)
+    assert (other.chosen_signal, other.front is None) == ("waveform", False)
 
 
 def test_it_depends_on_the_seed_alone(explainer):
