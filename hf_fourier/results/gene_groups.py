@@ -16,7 +16,9 @@ from hf_fourier.results.table import Table
 
 REST = "rest"
 _NUMBER = re.compile(r"\d+")
-_SUMS = ("cells", "seen", "totals", "squares")
+_SUMS = ("cells", "seen", "totals", "spreads")
+#: A spread below this fraction of the numbers is what rounding leaves of equal ones.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,8 @@ class GroupSums:
         cells: Cells of each group, shape `(groups,)`.
         seen: Cells of each group in which each gene was seen, shape `(groups, genes)`.
         totals: Sums of the scores, likewise.
-        squares: Sums of their squares, likewise.
+        spreads: Sums of their squared deviations from the group's mean, likewise. (Sums of squares would lose the
+            spread of scores that are nearly equal.)
         rest: Where rows are means of samples: of each group the sums over samples of the mean of its other groups.
         pairs: Where rows are means of samples: the rows of those that are on both sides of a test, by group and
             reference.
@@ -73,7 +76,7 @@ class GroupSums:
     cells: np.ndarray
     seen: np.ndarray
     totals: np.ndarray
-    squares: np.ndarray
+    spreads: np.ndarray
     rest: GroupSums | None = field(default=None, kw_only=True)
     pairs: Callable[[str, str], tuple[np.ndarray, np.ndarray]] | None = field(default=None, kw_only=True)
 
@@ -114,11 +117,23 @@ class GroupSums:
         scores = scores[grouped]
         codes = np.array([places[groups[i]] for i in grouped], dtype=int)
         member = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), (len(self.groups), len(codes)))
-        pattern = sparse.csr_array((np.ones(len(scores.data)), scores.indices, scores.indptr), scores.shape)
         values = scores.astype(np.float64)
-        self.cells[:] += np.bincount(codes, minlength=len(self.groups))
-        for own, matrix in ((self.seen, pattern), (self.totals, values), (self.squares, values.multiply(values))):
-            own[:] += (member @ matrix).toarray()
+        of_each = np.repeat(codes, np.diff(values.indptr))
+
+        def summed(data: np.ndarray) -> np.ndarray:
+            sums: np.ndarray = (
+                member @ sparse.csr_array((data, values.indices, values.indptr), values.shape)
+            ).toarray()
+            return sums
+
+        cells = np.bincount(codes, minlength=len(self.groups))
+        seen, totals = summed(np.ones(len(values.data))), summed(values.data)
+        means = totals / np.maximum(cells, 1)[:, None]
+        spreads = summed((values.data - means[of_each, values.indices]) ** 2) + (cells[:, None] - seen) * means**2
+        apart = means - self.totals / np.maximum(self.cells, 1)[:, None]
+        spreads += (self.cells * cells / np.maximum(self.cells + cells, 1))[:, None] * apart**2
+        for own, added in ((self.cells, cells), (self.seen, seen), (self.totals, totals), (self.spreads, spreads)):
+            own += added
 
 
 def row_means(scores: sparse.csr_array, keys: Sequence[Any]) -> sparse.csr_array:
@@ -196,8 +211,9 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
     """Welch's t-test of each gene's scores in a group against those in a reference.
 
     Where samples are on both sides it is the test for partly paired samples of Derrick et al. (2017, their `T_new2`),
-    which is the paired t-test where all of them are. Genes without a difference and without spread have t 0 and p 1;
-    where there is no spread but a difference, t is infinite and p 0.
+    which is the paired t-test where all of them are. Where one alone is, of which no correlation is known, it is
+    Welch's. Genes without a difference and without spread have t 0 and p 1; where there is no spread but a difference,
+    t is infinite and p 0.
 
     Raises:
         InputError: If there is no such group, or one of the two has fewer than two cells.
@@ -213,29 +229,38 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
     n, seen, mean, deviation = _side(sums, [own], group)
     m, seen_there, mean_there, deviation_there = _side(there, others, repr(reference))
     parts = deviation**2 / n, deviation_there**2 / m
-    square = parts[0] + parts[1]
+    square, difference = parts[0] + parts[1], mean - mean_there
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = square**2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (m - 1))
         test = "Welch's t-test"
         one, other = (np.empty((0, 0)), np.empty((0, 0))) if sums.pairs is None else sums.pairs(group, reference)
         both = len(one)
-        if both > 1:  # of one pair no correlation is known
-            test = "paired t-test" if both == n == m else "t-test for partly paired samples (Derrick et al. 2017)"
-            correlation = _correlation(one, other)
-            less = square - 2 * correlation * deviation * deviation_there * both / (n * m)
-            square = np.where(less < 1e-12 * square, 0, less)  # what rounding leaves of equal differences
-            alone = n + m - 2 * both
-            freedom = np.full_like(square, both - 1) + (freedom - both + 1) * alone / (n + m)
-        t = (mean - mean_there) / np.sqrt(square)
+        if both == n == m:
+            test, freedom = "paired t-test", np.full_like(square, n - 1)
+            difference, square = _differences(one, other)
+        elif both > 1:
+            test = "t-test for partly paired samples (Derrick et al. 2017)"
+            less = 2 * _correlation(one, other) * deviation * deviation_there * both / (n * m)
+            square = np.maximum(square - less, 0)
+            freedom = both - 1 + (freedom - both + 1) * (n + m - 2 * both) / (n + m)
+        t = difference / np.sqrt(square)
         p = 2 * stats.t.sf(np.abs(t), freedom)
-    equal = np.isclose(mean, mean_there)
-    t = np.where(square == 0, np.where(equal, 0.0, np.copysign(np.inf, mean - mean_there)), t)
+    equal = np.abs(difference) <= ROUNDING * np.maximum(np.abs(mean), np.abs(mean_there))
+    t = np.where(square == 0, np.where(equal, 0.0, np.copysign(np.inf, difference)), t)
     p = np.where(square == 0, np.where(equal, 1.0, 0.0), p)
     known = seen + seen_there > 0
     adjusted = np.ones_like(p)
     if known.any():
         adjusted[known] = stats.false_discovery_control(p[known])
     return GroupTest((seen, seen_there), (mean, mean_there), t, p, adjusted, test)
+
+
+def _differences(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean difference of each column over paired rows, and its squared standard error."""
+    differences = one - other
+    variance = differences.var(0, ddof=1)
+    variance[variance < (ROUNDING * np.maximum(np.abs(one), np.abs(other)).max(0)) ** 2] = 0
+    return differences.mean(0), variance / len(one)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -255,9 +280,10 @@ def _side(sums: GroupSums, rows: Sequence[int], name: str) -> tuple[float, np.nd
     if cells < 2:
         what = "cells" if sums.rest is None else "samples"
         raise InputError(f"{cells:.0f} {what} of {name}", "at least two of each side", "leave the group out")
-    mean = sums.totals[rows].sum(0) / cells
-    spread = np.maximum(sums.squares[rows].sum(0) - cells * mean**2, 0) / (cells - 1)
-    spread[spread < 1e-12 * np.maximum(mean**2, 1e-300)] = 0  # what rounding leaves of equal numbers
+    mean, each = sums.totals[rows].sum(0) / cells, sums.cells[rows][:, None]
+    apart = sums.totals[rows] / np.maximum(each, 1) - mean
+    spread = (sums.spreads[rows] + each * apart**2).sum(0) / (cells - 1)
+    spread[spread < (ROUNDING * mean) ** 2] = 0
     return cells, sums.seen[rows].sum(0), mean, np.sqrt(spread)
 
 

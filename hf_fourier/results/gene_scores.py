@@ -125,12 +125,13 @@ class GeneScores:
         rows = self._rows(group)
         scores = self.scores[rows].tocsc()
         seen = np.diff(scores.indptr)
-        totals = np.asarray(scores.sum(0)).ravel()
-        squares = np.asarray(scores.multiply(scores).sum(0)).ravel()
+        values, columns_of = scores.data.astype(np.float64), np.repeat(np.arange(len(seen)), seen)
+        totals = np.bincount(columns_of, values, len(seen))
         above = np.asarray((scores > 0).sum(0)).ravel()
         with np.errstate(invalid="ignore", divide="ignore"):
             means = totals / seen
-            errors = np.sqrt(np.maximum(squares / seen - means**2, 0) / (seen - 1))
+            spreads = np.bincount(columns_of, (values - means[columns_of]) ** 2, len(seen))
+            errors = np.sqrt(spreads / seen / (seen - 1))
         order = [int(i) for i in np.argsort(-np.abs(totals), kind="stable") if seen[i]]
         columns: dict[str, list[Any]] = {
             "symbol": [self.symbols[i] for i in order],
@@ -164,7 +165,7 @@ class GeneScores:
         `averaged(donors)`: rows are then donors, and the rest of a group has one row for each donor too, the mean of
         the donor's other groups, which count alike; donors without others are not in it. Donors are taken as
         independent. Where some are on both sides, the test is that for partly paired samples (Derrick et al. 2017):
-        the paired t-test where all are, Welch's where none is. Cells without a group are left out.
+        the paired t-test where all are, Welch's where none is or only one. Cells without a group are left out.
 
         Args:
             group: One group; None for all of them, below each other.
@@ -218,7 +219,7 @@ class GeneScores:
         )  # fmt: skip
 
     def sums(self) -> GroupSums:
-        """Counts, sums and squares by group, which is all that a comparison reads.
+        """Counts, sums and spreads by group, which is all that a comparison reads.
 
         Raises:
             InputError: If there are no groups.

@@ -166,7 +166,7 @@ def test_groups_are_gathered_in_pieces() -> None:
     whole.add(scores, groups)
     for start in range(0, 40, 7):
         parts.add(scores[start : start + 7], groups[start : start + 7])
-    for name in ("cells", "seen", "totals", "squares"):
+    for name in ("cells", "seen", "totals", "spreads"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name))
     one = compare(whole, ["s"] * 12, [f"g{i}" for i in range(12)], "a")
     assert len(one) == 12
@@ -416,6 +416,40 @@ def test_donors_on_both_sides_are_tested_in_pairs(reference: str) -> None:
     if reference == "rest":
         p = found.to_anndata().uns["rank_genes_groups"]["pvals"]["T"]
         assert sorted(p) == pytest.approx(sorted(expected.pvalue))
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-9])
+@pytest.mark.parametrize("reference", ["rest", "B"])
+def test_scores_that_are_nearly_equal_are_tested_as_scipy_tests_them(reference: str, size: float) -> None:
+    random = np.random.default_rng(0)
+    dense = 1 + size * (random.normal(size=(6, 40)) + np.array([0.5, 0] * 3)[:, None])
+    found = of_donors(dense, [*"aabbcc"], ["T", "B"] * 3)
+    far = 1 + random.normal(size=(6, 40))
+    far[1::2] = far[::2] + size * random.normal(size=(3, 40))  # nearly equal in each donor alone
+    for scores, test, expected in (
+        (found, "Welch's t-test", stats.ttest_ind(dense[::2], dense[1::2], equal_var=False)),
+        (found.averaged([*"aabbcc"]), "paired t-test", stats.ttest_rel(dense[::2], dense[1::2])),
+        (of_donors(far, [*"aabbcc"], ["T", "B"] * 3).averaged([*"aabbcc"]), "paired t-test",
+         stats.ttest_rel(far[::2], far[1::2])),
+    ):  # fmt: skip
+        table = scores.compare("T", reference)
+        assert f"; {test} over" in table.notes[0]
+        column = [int(symbol[1:]) for symbol in table["symbol"]]
+        assert table["t"] == pytest.approx(expected.statistic[column].tolist(), rel=1e-5)
+        assert table["p"] == pytest.approx(expected.pvalue[column].tolist(), rel=1e-5)
+    for row in found.table().rows():
+        assert row["standard error"] == pytest.approx(stats.sem(dense[:, int(row["symbol"][1:])]), rel=1e-5)
+    tiny = of_donors(1e-9 * np.array([[1.0], [2], [1], [2]]), [*"abcd"], [*"TBTB"]).compare("T")
+    assert (tiny["t"], tiny["p"]) == ([-np.inf], [0]), "small scores that differ are not equal"
+
+
+def test_of_one_donor_on_both_sides_the_test_is_welchs() -> None:
+    dense = np.random.default_rng(0).normal(size=(5, 4))
+    table = of_donors(dense, [*"aabcd"], [*"TBTTB"]).averaged([*"aabcd"]).compare("T", "B")
+    column = [int(symbol[1:]) for symbol in table["symbol"]]
+    expected = stats.ttest_ind(dense[[0, 2, 3]], dense[[1, 4]], equal_var=False)
+    assert table["t"] == pytest.approx(expected.statistic[column].tolist())
+    assert "; Welch's t-test over samples" in table.notes[0]
 
 
 def test_some_donors_on_both_sides_are_tested_as_published() -> None:
