@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from hf_fourier.domains import DOMAINS, Domain, Fourier
+from hf_fourier.errors import whole_number
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, described, explain_all
 from hf_fourier.methods.fetched import Asked
@@ -55,8 +56,7 @@ class Engine(FromPretrained, PerturbingModel):
         self.notes: tuple[str, ...] = ()
         #: Whether results hold the gradient; where it is not needed, it need not be fetched from an accelerator.
         self.with_gradient = True
-        #: How many of the top features an accelerator sorts; None for all. `order` sorts the others on the host.
-        self.sorted_features: int | None = None
+        self._sorted_features: int | None = None
         #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
         self.side_inputs = SideInputCheck()
 
@@ -74,6 +74,20 @@ class Engine(FromPretrained, PerturbingModel):
     @method.setter
     def method(self, method: str | Method) -> None:
         self._method = METHODS.parse(method)
+
+    @property
+    def sorted_features(self) -> int | None:
+        """How many of the top features an accelerator sorts; None for all. `order` sorts the others on the host.
+
+        Raises:
+            InputError: If it is set to what is neither None nor a whole number of at least 0.
+        """
+        return self._sorted_features
+
+    @sorted_features.setter
+    def sorted_features(self, count: int | None) -> None:
+        expected = "a whole number of at least 0, or None for all"
+        self._sorted_features = None if count is None else whole_number("sorted_features", count, 0, expected)
 
     def resolve_domain(self, method: Method, domain: str | Domain | None = None) -> Domain:
         """The domain in which a method ranks: the given one, the explainer's default, or the method's default."""

@@ -14,7 +14,7 @@ import torch
 from transformers import ViTImageProcessor
 
 from hf_fourier import Attribution, FourierExplainer, torch_state
-from hf_fourier.errors import NotFinite, TargetError
+from hf_fourier.errors import InputError, NotFinite, TargetError
 from hf_fourier.methods import apply
 from hf_fourier.results import ordering
 from hf_fourier.results.ordering import SORTED, descending, leading, leading_there
@@ -327,6 +327,24 @@ def test_where_a_few_top_features_are_asked_for_no_more_are_sorted(no_host_sort:
     del changed.order
     changed.scores = changed.scores.flip(0)
     assert torch.equal(leading(changed, 5)[:5], descending(changed.scores)[:5]), "those of other scores are not taken"
+
+
+@pytest.mark.parametrize("count", [-3, 2.5, "x", True, [4]])
+def test_how_many_features_are_sorted_is_a_whole_number(count: Any) -> None:
+    here = pair("pictures")[0]
+    here.sorted_features = 5
+    with pytest.raises(InputError, match=r"sorted_features .* a whole number of at least 0, or None for all"):
+        here.sorted_features = count
+    assert here.sorted_features == 5
+
+
+@pytest.mark.parametrize("count", [0, np.int64(1), 10**9, None])
+def test_any_whole_number_of_features_may_be_sorted_there(count: Any) -> None:
+    here, there, pictures = pair("pictures")
+    there.sorted_features = count
+    found, _ = counted(lambda: there.explain(pictures, method="ffc"))
+    for one, other in zip(here.explain(pictures, method="ffc"), found, strict=True):
+        same(one, other)
 
 
 @pytest.mark.parametrize("method", ["ffc", "low_frequency"])  # of the second many scores are tied
