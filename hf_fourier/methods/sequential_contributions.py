@@ -1,9 +1,9 @@
 """Sequential contributions of genes: the top genes by contributions are deleted, and contributions are taken again.
 
 A gene that another one stands in for has a small contribution until that other one is gone. Here genes are deleted in
-rounds, the gaps closed, and each gene is ranked by the contributions in the shorter cell in which it was deleted. After
-recursive feature elimination (Guyon et al. 2002), which likewise ranks again after each round, but starts from the
-least important features.
+rounds, the gaps closed. A gene's score is its contribution in the shorter cell from which it was deleted, at most that
+of the gene before it. After recursive feature elimination (Guyon et al. 2002), which likewise ranks again after each
+round, but starts from the least important features.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Encode = Callable[[Mapping[str, Any]], EncodedExample]
 
 
 class _Cell:
-    """One cell from which genes are deleted."""
+    """One cell from which genes are deleted; each has its contribution as its score, at most that of the one before."""
 
     def __init__(self, result: Attribution) -> None:
         self.ids, self.content = result.inputs["input_ids"].tolist(), result.inputs["content"].tolist()

@@ -33,7 +33,7 @@ MEASURE_TEXT = {
 SIGNED_MAPS = ("given", "captum:InputXGradient", "captum:GradientShap", "shap_gradients", "zennit")
 #: The method of results whose genes are scored as those above them are deleted, and what a score is.
 SEQUENTIAL = "sequential_contributions"
-SEQUENTIAL_MEASURE = "contribution in the cell without the genes that rank higher"
+SEQUENTIAL_MEASURE = "contribution in the cell without the genes that rank higher, at most that of the gene before it"
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
     "higher: more important, neither for nor against",
