@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +95,7 @@ def _draw(axes: Axes, found: GeneScores, sums: GroupSums, chosen: list[int], kin
     names = [f"{drawable(name, 24)} ({cells:.0f})" for name, cells in zip(sums.groups, sums.cells, strict=True)]
     axes.set_yticks(range(len(names)), names)
     assert axes.figure is not None
-    axes.figure.colorbar(drawn, ax=axes, pad=0.01).set_label(f"mean {found.measure}"[:60], fontsize=7)
+    label = "\n".join(wrap(f"mean {found.measure}", 60)[:3])
+    axes.figure.colorbar(drawn, ax=axes, pad=0.01).set_label(label, fontsize=7)
     title = f"Highest scores of each {found.groupby or ('group' if found.groups else 'label')} against all other cells"
     axes.set_title(title, loc="right", color=panels.INK, **plain(title))

@@ -690,6 +690,13 @@ def test_groups_are_drawn_with_their_means(kind: str, tmp_path: Path) -> None:
         assert axes.collections[0].get_sizes()[0] == pytest.approx(150 * best["cells"] / 4)
 
 
+def test_figures_of_groups_name_the_measure_in_whole_words() -> None:
+    measure = "contribution in the cell without the genes that rank higher, at most that of the gene before it"
+    label = replace(scored(), measure=measure).plot(n=1).axes[1].get_ylabel()
+    assert label.split() == ["mean", *measure.split()]
+    assert max(map(len, label.splitlines())) <= 60
+
+
 def test_labels_stand_in_for_groups_in_figures() -> None:
     figure = replace(scored(), groups=(), groupby="").plot(n=1)
     names = {text.get_text().rpartition(" (")[0] for text in figure.axes[0].get_yticklabels()}

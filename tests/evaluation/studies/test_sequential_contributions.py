@@ -178,7 +178,7 @@ def test_tables_checks_controls_and_curves_are_as_for_other_scores() -> None:
     found, explain = scored(), cells.explainer("text-classification", "V2")
     assert (found.by, found.signed, found.reads_first) == (SEQUENTIAL, True, False)
     assert scored("V1").reads_first
-    assert "without the genes that rank higher, at most that of the gene before it; above 0 for" in found.table().notes[0]
+    assert "genes that rank higher, at most that of the gene before it; above 0 for" in found.table().notes[0]
     assert 0 <= found.disagreement() <= 1
     assert {"checked", "sign disagrees", "for the label"} <= set(found.table().columns)
     assert set(found.compare()["group"]) == {"T", "B"}
