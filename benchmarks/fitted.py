@@ -1,8 +1,8 @@
 """Which directions of the data does a model read? Principal, independent and relevant components of clothes.
 
 Fits the domains to pictures of the train split that the small vision transformer of clothes has not seen, explains
-pictures of the test split, and prints the table of `docs/fitted.md`: decisions kept on the top components alone, and
-how often the top contains the rest. Writes the figure: the first components of each kind.
+pictures of the test split, and prints the table of `docs/fitted.md`: decisions kept on the top components alone, the
+rest ranked last. Writes the figure: the first components of each kind.
 """
 
 from __future__ import annotations

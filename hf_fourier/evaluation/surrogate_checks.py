@@ -106,9 +106,10 @@ def compare_curves(
 ) -> Table:  # fmt: skip
     """Curves of a model and of its surrogate on the top features alone: how much of the confidence is persuasion.
 
-    A label that the surrogate also gives is in what the kept features contain. One that only the model gives comes from
-    the choice of features, on inputs that it was not trained on. Pass results for wrong labels to see how often a
-    method brings those about in either.
+    A label that the surrogate also gives is in what the kept features contain, or in which ones they are, which
+    `mask_probe` measures. One that only the model gives comes from the choice of features, on inputs that it was not
+    trained on. Both hold as far as the surrogate meets `check_surrogate`. Pass results for wrong labels to see how
+    often a method brings those about in either.
 
     Args:
         surrogate: Fine-tuned with masks="any" in the domain of the results.

@@ -13,7 +13,7 @@ from scipy import stats
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation import random_perturbations, wrong_labels
+from hf_fourier.evaluation import random_perturbations, random_removals, wrong_labels
 from hf_fourier.evaluation.metrics import columns, robustness
 from hf_fourier.evaluation.metrics.base import METRICS
 from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
@@ -220,10 +220,11 @@ def test_one_table_from_a_model_to_every_metric() -> None:
     explain.perturb(results, DEFAULT_GRID)
     wrong, masks = wrong_labels.wrong_labels(explain, results), [result.mask(0.1) for result in results]
     table = {
-        **columns(results, wrong=wrong, top=0.1, groups=["a", "a", "b", "c"], content=True, truth=masks),
+        **columns(results, wrong=wrong, top=0.1, groups=["a", "b", "c", "d"], content=True, truth=masks),
         **random_perturbations.delete_random_subsets(explain, results, draws=5),
         **random_perturbations.add_feature_noise(explain, results, draws=5),
         **random_perturbations.explain_perturbed_inputs(explain, results, draws=2),
+        **random_removals.remove_parts(explain, results, draws=2),
     }
     table["label"] = ["x", "x", "y", "y"]
     named = [replace(result, label=label) for result, label in zip(results, table["label"], strict=True)]
