@@ -49,7 +49,7 @@ class ScoringGenes(Engine):
                   fifth of those deleted before, whichever is more. The score of a deleted gene is its contribution in
                   the cell from which it was deleted, and at most that of the gene deleted before it: the order of
                   scores is that of deletion. Where no gene that is left speaks for the label, each has its contribution
-                  in that cell, 0 or below. There are at most 23 rounds; genes that are left then have their
+                  in that cell, 0 or below. There are at most 46 rounds; genes that are left then have their
                   contributions in the last one. These scores have no sum.
                 - "contributions": the gene's signed contribution to the answer; they sum to a stated total. About seven
                   times as fast.

@@ -32,8 +32,9 @@ PLACES = "identity:grain=position"
 POINTS = 2
 #: A round deletes one of so many genes of a cell, or one of so many that are gone, whichever is more.
 OF_ALL, OF_GONE = 128, 5
-#: Rounds of a cell, at most: what any cell takes whose genes all speak for the label.
-ROUNDS = 23
+#: Rounds of a cell, at most: twice as many as any cell takes whose genes all speak for the label, so that only those
+#: are cut short of whose genes very few do in each round.
+ROUNDS = 46
 #: A score is at most that of the gene deleted before it, times this: float32 tells the two apart.
 BELOW = 1 - 2**-20
 #: A cell of `{"input_ids": …}` as the model reads it.
