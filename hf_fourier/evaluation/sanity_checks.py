@@ -149,14 +149,14 @@ class SanityChecks:
         if "complete" not in self.method.properties:
             return Check(name, None, "the scores of this method have no defined sum")
         pairs = [
-            (result.completeness_error, float(result.scores.double().sum()))
-            for result in self.attributions
+            (result.completeness_error, float(result.scores.double().sum()), group)
+            for result, group in zip(self.attributions, self.groups, strict=True)
             if result.completeness_error is not None
         ]
-        errors = [abs(error / (total - error)) for error, total in pairs if total != error]
+        errors = [abs(error / (total - error)) for error, total, _ in pairs if total != error]
         if not errors:
             return Check(name, False, "the difference to explain is 0 everywhere", "relative error", needed=needed)
-        summary = summarise(errors, None, self.seed)
+        summary = summarise(errors, [group for error, total, group in pairs if total != error], self.seed)
         words = (
             f"the sum of the scores differs from its target by {summary.median:.1%} in the median and by at most "
             f"{max(errors):.1%}; required: a median of at most {MAX_COMPLETENESS_ERROR:.0%}"

@@ -286,3 +286,10 @@ def test_one_example_can_be_checked(text):
     """It has no interval, so nothing is shown by a low end; what is counted is counted."""
     result = text.sanity_check(TEXTS[:1], method="gradient_input")
     assert {check.examples for check in result.checks if not math.isnan(check.value)} == {1}
+
+
+def test_completeness_draws_whole_groups(text):
+    """Examples of one source have no interval, as in the other checks."""
+    found = text.sanity_check(TEXTS, "integrated_gradients:steps=2", groups=["a"] * len(TEXTS)).of("completeness")
+    assert found.passed is not None
+    assert all(map(math.isnan, found.interval))
