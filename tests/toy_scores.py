@@ -37,7 +37,6 @@ DOMAIN_SETTINGS = {
         fitted_spec("pca", 16, 5),
         fitted_spec("ica", 48, 7),
         fitted_spec("prca", 13, 13),
-        fitted_spec("prca", 30, 6),
         fitted_spec("ica", 3, 2, ",axes=axis1+,grain=component"),
         fitted_spec("pca", 3, 2, ",axes=axis1+"),
         fitted_spec("pca", 2, 1, ",axes=axis1+"),

@@ -1,6 +1,7 @@
 """The contracts of all methods, over everything in the registry, on toy scores."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hf_fourier.methods import METHODS
 from hf_fourier.methods.base import PROPERTIES
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
 from hf_fourier.seeding import ExampleRng
-from tests.toy_scores import ALL_SPECS, METHOD_SPECS, Guard, Linear, Smooth, noise, score_of, signal
+from tests.toy_scores import ALL_SPECS, METHOD_SPECS, Guard, Linear, Smooth, fitted_spec, noise, score_of, signal
 
 every = pytest.mark.parametrize("method", METHOD_SPECS)
 ROWS, SIZES = 5, (5, 6)
@@ -81,7 +82,7 @@ def test_degenerate_inputs(method, x):
 
 
 @every
-@pytest.mark.parametrize("domain", ALL_SPECS)
+@pytest.mark.parametrize("domain", [*ALL_SPECS, fitted_spec("prca", math.prod(SIZES), 6)])
 def test_every_domain_or_an_error_that_says_why(method, domain, model, x):
     try:
         results = attribute(model, x[:2], method=method, domain=domain)

@@ -24,8 +24,8 @@ PADDINGS = ("none", "right", "left")
 SAID = {
     "bart": "a second way",
     "t5": "a second way",
-    "xlnet": "the padding is part",
-    "gpt2-unpadded": "the padding is part",
+    "xlnet": "the padding changes the answer",
+    "gpt2-unpadded": "the padding changes the answer",
 }
 
 
