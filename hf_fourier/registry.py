@@ -126,7 +126,7 @@ class Registry(Generic[T]):
                 return self._bounded(spec)
             raise SpecError(f"{spec!r}", f"the name of a {self.kind} or one of its objects", "see the registered names")
         if len(spec) > SPEC_CHARACTERS:
-            got = f"a spec of {len(spec)} characters"
+            got = f"the name and options of a {self.kind} in {len(spec)} characters"
             raise SpecError(got, f"at most {SPEC_CHARACTERS}", "pass an object of the class")
         name, _, rest = spec.partition(":")
         first, _, others = rest.partition(",")

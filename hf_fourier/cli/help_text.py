@@ -67,7 +67,7 @@ def add_help(app: typer.Typer) -> None:
     """Put every command under its heading and give it its examples; show one example per heading and the exit codes."""
     heading = {name: title for title, names in GROUPS.items() for name in names}
     examples = [EXAMPLES[names[0]][0] for names in GROUPS.values()]
-    more = "`hf-fourier COMMAND --help` shows more examples."
+    more = "`hf-fourier COMMAND --help` shows more examples. Terms are explained in the documentation's glossary."
     app.info.epilog = "\n\n".join(["For example:", *examples, more, EXIT_CODES])
     for name, command in commands(app).items():
         command.epilog = "\n\n".join(["For example:", *EXAMPLES[name]])

@@ -22,7 +22,7 @@ TERMS = {
     "planted": r"\bplanted\b", "randomized model": r"\brandomized model\b", "replacement": r"\breplacements?\b",
     "representation": r"\brepresentations?\b", "response": r"\bresponse\b", "selectivity": r"\bselectivity\b",
     "shard": r"\bshards?\b", "signal": r"\bsignals?\b", "target": r"\btargets?\b", "tracking": r"\btracking\b",
-    "transport": r"\btransport(?:ed)?\b",
+    "transport": r"\btransport(?:ed)?\b", "front end": r"\bfront ends?\b", "grain": r"\bgrains?\b", "lift": r"\blift\b",
 }  # fmt: skip
 #: Words of our own for what has a name, and the name.
 RETIRED = {
