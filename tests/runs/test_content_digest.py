@@ -82,7 +82,7 @@ def test_arrays_that_hold_objects_are_read_by_value_and_not_by_address() -> None
 
 def test_what_lies_between_fields_does_not_count() -> None:
     kind = np.dtype({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8], "itemsize": 16})
-    zeros, ones = (np.frombuffer(bytes([filled] * 32), kind).copy() for filled in (0, 1))
+    zeros, ones = (np.frombuffer(bytearray([filled] * 32), kind) for filled in (0, 1))
     for array in (zeros, ones):
         array["a"], array["b"] = [1, 2], [3, 4]
     assert zeros.tobytes() != ones.tobytes()

@@ -297,7 +297,7 @@ def test_rows_are_the_same_however_much_is_stored(tmp_path: Path, store: str) ->
         )
         assert len(row["top_power"]) == (0 if store == "scores" else 5)
     if store == "top":
-        with pytest.raises(InputError, match="top features alone"):
+        with pytest.raises(InputError, match="only the top features"):
             results[0]
     else:
         assert len(results[0].scores) == len(explain.explain(data[0]).scores)
