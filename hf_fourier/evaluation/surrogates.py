@@ -57,7 +57,7 @@ class Surrogate:
     loss: tuple[float, ...]
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Examples of one batch key, with the model's answers to them, given with noise of relative size `dither`."""
 

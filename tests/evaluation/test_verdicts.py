@@ -102,7 +102,8 @@ def complete(*pairs: tuple[float, float]) -> Check:
         scores = torch.zeros(FEATURES)
         scores[0] = total
         results.append(result(scores, completeness_error=error))
-    return checks(attributions=results, method=METHODS.parse("gradient_input")).completeness()
+    groups = list(map(str, range(len(results))))
+    return checks(attributions=results, groups=groups, method=METHODS.parse("gradient_input")).completeness()
 
 
 def test_completeness_is_judged_by_the_median() -> None:
@@ -115,7 +116,7 @@ def test_completeness_is_judged_by_the_median() -> None:
     assert complete((2.0, 2.0), (1.0, 0.0)).examples == 1  # nothing to explain in one of them
     nothing = complete((2.0, 2.0))
     assert (nothing.passed, nothing.words) == (False, "the difference to explain is 0 everywhere")
-    assert checks(attributions=[]).completeness().passed is None
+    assert checks(attributions=[], groups=[]).completeness().passed is None
 
 
 def test_two_seeds_share_more_than_half_of_the_top() -> None:
