@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 # Where a module is not named like the package that brings it, and that package may not be installed here.
-PACKAGES = {"PIL": "pillow", "google": "protobuf", "pywt": "pywavelets"}
+PACKAGES = {"pytorch_grad_cam": "grad-cam", "PIL": "pillow", "google": "protobuf", "pywt": "pywavelets"}
 
 
 @pytest.fixture(scope="module")
