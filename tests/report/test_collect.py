@@ -31,7 +31,7 @@ def test_a_run_gives_its_results_in_the_data_sets_order_and_tells_of_failures(tm
     results = run([*data[:4], "", *data[4:]], tmp_path / "run", explain)
     found = collect([tmp_path / "run"])
     assert [result.key for result in found.results] == [result.key for result in explain.explain(data)]
-    assert "1 examples failed" in " ".join(found.notes)
+    assert "1 examples of the run 'run' failed and are left out" in " ".join(found.notes)
     assert len(collect([tmp_path / "run"], max_examples=3).results) == 3
     report = Report.load(
         Report(found.results, names=found.names).save(tmp_path / "report", include_inputs=True, figures=False)
