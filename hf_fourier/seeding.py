@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from hf_fourier.torch_state import bytes_of
 from hf_fourier.typing import Float, Tensor
 
 #: Tensors of so many bytes are folded before the digest is taken.
@@ -26,12 +27,8 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
     """
     digest = hashlib.blake2b(digest_size=8)
     for tensor in tensors:
-        array = tensor.detach().to("cpu").contiguous()
-        digest.update(f"{tuple(array.shape)}{array.dtype}".encode())
-        flat = array.reshape(-1)
-        if flat.stride(0) != 1:  # of one entry any stride is contiguous
-            flat = flat.clone(memory_format=torch.contiguous_format)
-        data = flat.view(torch.uint8).numpy()
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        data = bytes_of(tensor.cpu()).numpy()
         digest.update(data.data if data.size < LARGE else _folded(data).data)
     return int.from_bytes(digest.digest(), "little")
 

@@ -39,6 +39,14 @@ _MAKING = {
 WITHOUT_FLOAT64 = ("mps",)
 
 
+def bytes_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes of a dense tensor's entries in order, uint8, shape `(bytes,)`, there; a view where they lie so."""
+    flat = tensor.detach().resolve_conj().resolve_neg().reshape(-1)
+    if flat.stride(0) != 1:  # also of one entry, which is contiguous with any stride
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8)
+
+
 def has_float64(device: torch.device) -> bool:
     """Whether a device computes in float64."""
     return device.type not in WITHOUT_FLOAT64

@@ -26,7 +26,8 @@ LAYERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("scoring",), "a model as one number per example, its gradient, its batches"),
     (("results",), "Attribution, Curve, and what can be made of them without a model"),
     (("domains",), "Fourier, cosine, wavelets, STFT, identity"),
-    (("registry", "seeding", "torch_state"), "names, random streams, torch's ambient state"),
+    (("registry", "seeding"), "names, random streams"),
+    (("torch_state",), "torch's ambient state, bytes of tensors"),
     (("errors", "typing"), ""),
 )
 #: What may be imported by whom alone.

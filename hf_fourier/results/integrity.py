@@ -111,12 +111,9 @@ def tensor_fits(tensor: Tensor, stated: Any) -> bool:
 
 def _bytes_of(tensor: Tensor) -> np.ndarray:
     """A tensor's bytes, shape `(bytes,)`."""
-    import torch
+    from hf_fourier.torch_state import bytes_of
 
-    flat = tensor.detach().contiguous().reshape(-1)
-    if flat.stride(0) != 1:  # of one entry any stride is contiguous
-        flat = flat.clone(memory_format=torch.contiguous_format)
-    return np.asarray(flat.view(torch.uint8).numpy())
+    return np.asarray(bytes_of(tensor).numpy())
 
 
 def readable(text: str) -> str:

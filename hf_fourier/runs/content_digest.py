@@ -16,6 +16,7 @@ import torch
 from hf_fourier.errors import StorageError
 from hf_fourier.models.inputs.files import EXTENSIONS
 from hf_fourier.results.integrity import file_digest, to_json
+from hf_fourier.torch_state import bytes_of
 
 #: Plain values of a list that are fed together, where there are more than so many: genes, tokens, samples.
 MANY = 8
@@ -39,9 +40,8 @@ def feed(update: Update, value: Any, depth: int) -> None:
             update(f"bytes {memoryview(value).nbytes}:".encode())
             _feed_array(update, np.frombuffer(value if memoryview(value).c_contiguous else bytes(value), np.uint8))
         case torch.Tensor():
-            tensor = value.detach().cpu()
-            update(f"tensor {tensor.dtype}".encode())
-            feed(update, tensor.contiguous().view(torch.uint8).numpy() if tensor.ndim else tensor.item(), depth)
+            update(f"tensor {value.dtype}{tuple(value.shape)}:".encode())
+            update(bytes_of(value.cpu()).numpy().data)
         case np.ndarray() if value.dtype.hasobject and not value.ndim:
             feed(update, value.item(), depth)
         case np.ndarray() if value.dtype.fields:  # one by one: what lies between them in memory does not count

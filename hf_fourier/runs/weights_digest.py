@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from hf_fourier.torch_state import bytes_of
 from hf_fourier.typing import Tensor
 
 #: Entries of each parameter that the digests of earlier versions covered.
@@ -54,10 +55,7 @@ def _tensor_digest(name: str, read: Callable[[], Tensor]) -> bytes:
         flat = tensor.reshape(-1) if tensor.layout == torch.strided else tensor.to_dense().reshape(-1)
         step = max(1, PIECE // flat.element_size())
         for first in range(0, len(flat), step):
-            piece = flat[first : first + step].cpu().contiguous()
-            if piece.stride(0) != 1:
-                piece = piece.clone(memory_format=torch.contiguous_format)
-            result.update(piece.view(torch.uint8).numpy().data)
+            result.update(bytes_of(flat[first : first + step].cpu()).numpy().data)
     return result.digest()
 
 

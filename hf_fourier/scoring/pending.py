@@ -14,6 +14,7 @@ import torch
 
 from hf_fourier.errors import NotFinite
 from hf_fourier.results.remarks import NOT_FINITE_HINT
+from hf_fourier.torch_state import bytes_of
 from hf_fourier.typing import Tensor
 
 
@@ -41,7 +42,7 @@ def sent(tensors: Sequence[Tensor | None]) -> Callable[[], list[Tensor | None]]:
     blocks = []
     for device, places in away.items():
         places.sort(key=lambda place: -_wanted(tensors, place).element_size())  # so that each begins at its own size
-        raw = [_bytes(_wanted(tensors, place)) for place in places]
+        raw = [bytes_of(_wanted(tensors, place)) for place in places]
         block = raw[0] if len(raw) == 1 else torch.cat(raw)
         blocks.append((places, [len(one) for one in raw], _on_the_way(block, device)))
 
@@ -109,13 +110,6 @@ def _wanted(tensors: Sequence[Tensor | None], place: int) -> Tensor:
     tensor = tensors[place]
     assert tensor is not None
     return tensor
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    flat = tensor.detach().resolve_conj().resolve_neg().reshape(-1)
-    if flat.stride(0) != 1:  # also of one number, which is contiguous with any stride
-        flat = flat.clone(memory_format=torch.contiguous_format)
-    return flat.view(torch.uint8)
 
 
 def _on_the_way(block: Tensor, device: torch.device) -> Callable[[], Tensor]:

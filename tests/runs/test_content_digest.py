@@ -37,6 +37,7 @@ DIFFERENT = {
     "of 32 bits": np.arange(MANY, dtype=np.int32),
     "of numbers": np.arange(MANY, dtype=np.float64),
     "a tensor": torch.arange(MANY),
+    "a tensor in two rows": torch.arange(MANY).reshape(2, -1),
     "bytes": bytes(range(MANY)),
     "more bytes": bytes(range(MANY + 1)),
     "dates": np.array(["2026-01-01", "2026-01-02"], "datetime64[D]"),
@@ -71,7 +72,13 @@ def test_how_an_array_lies_in_memory_does_not_count() -> None:
     locked.flags.writeable = False
     for same in (np.asfortranarray(rows), wide[:, ::2], locked):
         assert digest_of(same) == digest_of(rows)
-    assert digest_of(torch.arange(6.0).reshape(2, 3).T.contiguous()) == digest_of(torch.arange(6.0).reshape(2, 3).T)
+    columns = torch.arange(6.0).reshape(2, 3).T
+    assert digest_of(columns.contiguous()) == digest_of(columns)
+    one = torch.arange(6.0).reshape(3, 2)[:1, 1]  # of one entry, two apart
+    assert one.stride() == (2,)
+    assert digest_of(one) == digest_of(one.clone(memory_format=torch.contiguous_format)) != digest_of(one + 1)
+    turned = torch.tensor([1 + 2j]).conj()
+    assert digest_of(turned) == digest_of(turned.resolve_conj()) != digest_of(turned.conj())
 
 
 def test_arrays_that_hold_objects_are_read_by_value_and_not_by_address() -> None:
