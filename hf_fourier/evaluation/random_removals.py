@@ -62,19 +62,19 @@ def remove_parts(
         )
     agreement: list[float] = [0.0] * len(attributions)
     sides: list[list[list[float]]] = [[[]] * len(attributions), [[]] * len(attributions)]
-    jobs = [(size, side, number) for size in sizes for side in (0, 1) for number in range(draws)]
+    jobs = [(size, side) for size in sizes for side in (0, 1)]
 
     def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
         results = [attributions[place] for place in places]
         other = curve_coefficients(replacement, score, results[0].basis, random_streams(results))
         whole = score.value(score.signal).agreement.tolist()
         for row, place in enumerate(places):
-            parts = [partial(_removed, results[row], *job, rate, most, seed) for job in jobs]
+            parts = [part for job in jobs for part in _removals(results[row], *job, draws, rate, most, seed)]
             decisions = _decisions(score, results[0].basis, row, parts, None if other is None else other[row])
             means = decisions.view(len(sizes), 2, draws).mean(2)
             agreement[place] = whole[row]
             sides[0][place], sides[1][place] = means[:, 0].tolist(), means[:, 1].tolist()
-        count_passes(results, (1 + len(jobs)) * batch.rows_per_signal)
+        count_passes(results, (1 + len(jobs) * draws) * batch.rows_per_signal)
 
     explainer.replay(attributions, visit, batch_size=batch_size)
     return {
@@ -101,16 +101,20 @@ def _decisions(
     return torch.tensor(found, dtype=torch.float64)
 
 
-def _removed(
-    result: Attribution, size: float, side: int, number: int, rate: float, most: float, seed: int
-) -> Bool[Tensor, " features"]:
-    """One random part: of the top (side 0) or the rest (side 1), at most `rate` of it and `most` of all."""
+def _removals(
+    result: Attribution, size: float, side: int, draws: int, rate: float, most: float, seed: int
+) -> list[Callable[[], Bool[Tensor, " features"]]]:
+    """What makes random parts of the top (side 0) or the rest (side 1): at most `rate` of it and `most` of all."""
     counts, top = result.layout.counts, result.mask(size)
     members = (top if side == 0 else ~top).nonzero().flatten()
-    generator = ExampleRng(seed, [result.key]).generator(0, f"removed {size:g} {side}", number)
-    members = members[torch.randperm(len(members), generator=generator)]
     budget = min(rate * float(counts[members].sum()), most * float(counts.sum()))
-    chosen = members[counts[members].cumsum(0) <= budget + 1e-9]
-    gone = torch.zeros(len(counts), dtype=torch.bool)
-    gone[chosen if len(chosen) else members[:1]] = True
-    return gone
+
+    def removed(number: int) -> Bool[Tensor, " features"]:
+        generator = ExampleRng(seed, [result.key]).generator(0, f"removed {size:g} {side}", number)
+        drawn = members[torch.randperm(len(members), generator=generator)]
+        chosen = drawn[counts[drawn].cumsum(0) <= budget + 1e-9]
+        gone = torch.zeros(len(counts), dtype=torch.bool)
+        gone[chosen if len(chosen) else drawn[:1]] = True
+        return gone
+
+    return [partial(removed, number) for number in range(draws)]

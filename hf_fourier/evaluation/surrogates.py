@@ -24,6 +24,7 @@ from hf_fourier.models.encoding import encode
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, batch_of, grouped, score_of
+from hf_fourier.scoring.representation import OUTPUT
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact
 from hf_fourier.typing import Bool, Float, Tensor
@@ -85,9 +86,8 @@ def fine_tune_surrogate(
 
     The loss is the divergence from the model's own outputs (for a softmax the Kullback-Leibler divergence), minimised
     by AdamW without weight decay; labels are not used. The copy has float32 weights where the model's are narrower, and
-    stays in evaluation mode (no dropout, fixed statistics
-    of norms). Signals, answers and their gradients are kept in memory. Each example takes 2 + epochs forward passes,
-    and epochs backward passes.
+    stays in evaluation mode (no dropout, fixed statistics of norms). Signals and answers are kept in memory. Each
+    example takes 1 + epochs forward passes, and epochs backward passes.
 
     Args:
         explainer: Of the model, which is not changed.
@@ -140,10 +140,8 @@ def answers_of(explainer: Engine, encoded: list[EncodedExample], size: int) -> l
                 rng = ExampleRng(0, [example.key for example in some])
                 batch = batch_of(explainer.wrapper, some, rng, explainer.dither)
                 score = score_of(batch, [None] * len(some), MicroBatcher(len(some)))
-                score.clean_reading()
-                rows = torch.arange(len(some), device=batch.signal.device)
+                logits += score.represent(score.signal, lambda part: part.values.detach().clone(), OUTPUT)
                 signals.append(batch.signal.detach().clone())
-                logits.append(batch.logits(batch.forward(batch.signal, rows), rows).detach().clone())
                 frozen.append(score.frozen_targets)
             examples = [encoded[i] for i in members]
             known = torch.cat(signals), torch.cat(logits), torch.cat(frozen)
