@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks import assets
+from benchmarks.real import MODELS, clothes_apart
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.domains import Fitted
@@ -26,8 +26,6 @@ from hf_fourier.results.curve import FractionGrid
 COMPONENTS = 64
 METHODS = ("tracking", "integrated_gradients:steps=16", "gradient_input", "magnitude", "random")
 KINDS = {"pca": "principal", "ica": "independent", "prca": "relevant"}
-#: Pictures of the train split that the model has not seen come after these.
-SEEN = 30_000
 SHOWN = 8
 
 
@@ -78,9 +76,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--examples", type=int, default=100, help="pictures that are explained")
     parser.add_argument("--figure", type=Path, default=Path("docs/figures/fitted.png"))
     chosen = parser.parse_args(arguments)
-    explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")))
-    train = [one["picture"] for one in assets.fashion("train", SEEN + chosen.fit)[SEEN:]]
-    pictures = [one["picture"] for one in assets.fashion("test", chosen.examples)]
+    explainer = MODELS["fashion-vit"].explainer()
+    train, pictures = clothes_apart(chosen.fit, chosen.examples)
     domains = {kind: fit_domain(explainer, train, kind, components=COMPONENTS) for kind in KINDS}
     draw(domains, chosen.figure)
     rows = [kept_row(explainer, pictures, domains[kind], kind, method) for kind in KINDS for method in METHODS]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks import assets
+from benchmarks.assets.data import TRAINED_ON
 from hf_fourier import FourierExplainer, demo
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -166,6 +167,12 @@ def heads(n: int) -> list[Any]:
 def clothes(n: int) -> list[Any]:
     """Fashion-MNIST's test half, every so many of it."""
     return [entry["picture"] for entry in assets.fashion("test", 10 * n)[::10]]
+
+
+def clothes_apart(fitted: int, explained: int) -> tuple[list[Any], list[Any]]:
+    """Pictures of the train half that `fashion-vit` was not trained on, to fit to, and the first of the test half."""
+    train, test = assets.fashion("train", TRAINED_ON + fitted)[TRAINED_ON:], assets.fashion("test", explained)
+    return [entry["picture"] for entry in train], [entry["picture"] for entry in test]
 
 
 def one(n: int) -> list[int]:

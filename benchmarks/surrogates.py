@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import assets
+from benchmarks.real import MODELS, clothes_apart
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.degradation import check_degradation
@@ -38,8 +38,6 @@ TOP = 0.04
 PARTS = ("curves", "fidelity")
 #: Methods whose rankings are degraded, and pictures for F-Fidelity, half of which are degraded.
 DEGRADED, FEW = ("tracking", "integrated_gradients:steps=16"), 40
-#: Pictures of the train split that the model has not seen come after these.
-SEEN = 30_000
 
 
 def explained(explainer: FourierExplainer, pictures: list[Any], method: str) -> dict[str, list[Attribution]]:
@@ -154,9 +152,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--examples", type=int, default=120, help="pictures that are explained for curves")
     parser.add_argument("--figure", type=Path, default=Path("docs/figures/surrogates.png"))
     chosen = parser.parse_args(arguments)
-    explainer = FourierExplainer.from_pretrained(str(assets.get("fashion-vit")))
-    train = [one["picture"] for one in assets.fashion("train", SEEN + chosen.train)[SEEN:]]
-    test = [one["picture"] for one in assets.fashion("test", max(FEW, 2 * chosen.examples))]
+    explainer = MODELS["fashion-vit"].explainer()
+    train, test = clothes_apart(chosen.train, max(FEW, 2 * chosen.examples))
     if "curves" in chosen.parts:
         curves_part(explainer, train, test, chosen.epochs, chosen.figure)
     if "fidelity" in chosen.parts:

@@ -16,12 +16,15 @@ from .catalogue import CATALOGUE
 if TYPE_CHECKING:
     import numpy as np
 
+#: The first pictures of the train split, on which `fashion-vit` was trained.
+TRAINED_ON = 30_000
+
 
 def fashion(split: str = "test", n: int | None = None) -> list[dict[str, Any]]:
     """Grey pictures of clothes, as `{"name", "picture", "label"}`: 28 × 28, in RGB for the image processors.
 
     Args:
-        split: "train" (60,000) or "test" (10,000). `fashion-vit` has seen `train` only.
+        split: "train" (60,000) or "test" (10,000). `fashion-vit` was trained on the first `TRAINED_ON` of `train`.
         n: how many, from the first; all of them when None.
 
     Raises:

@@ -13,12 +13,10 @@ import torch
 from torch import Tensor
 from transformers import ViTConfig, ViTForImageClassification
 
-from benchmarks.assets.data import read_fashion
+from benchmarks.assets.data import TRAINED_ON, read_fashion
 from hf_fourier.demo.convert.files import readme
 from hf_fourier.demo.convert.training import answers, train
 
-_TRAINED_ON = 30_000
-"""Pictures of the train split that the transformer sees, the first ones."""
 _MEAN = _STD = 0.5
 
 
@@ -38,7 +36,7 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
 def transformer(inputs: Mapping[str, Path], folder: Path) -> None:
     """Train a small vision transformer and write it with its image processor."""
     pictures, labels = {}, {}
-    for split, n in (("train", _TRAINED_ON), ("test", None)):
+    for split, n in (("train", TRAINED_ON), ("test", None)):
         raw, numbers, names = read_fashion(inputs["fashion-mnist"], split, n)
         pictures[split], labels[split] = {"pixel_values": to_pixels(raw)}, torch.tensor(numbers).long()
     config = _config(names)
@@ -52,7 +50,7 @@ def transformer(inputs: Mapping[str, Path], folder: Path) -> None:
     readme(
         folder,
         "A small vision transformer for Fashion-MNIST",
-        f"Trained here on the first {_TRAINED_ON:,} pictures of the train split. Grey pictures are given as three "
+        f"Trained here on the first {TRAINED_ON:,} pictures of the train split. Grey pictures are given as three "
         "equal channels; nothing is resized that is 28 × 28.",
         f"Accuracy on the 10,000 pictures of the test split: {right:.3f} (always the same label: 0.100).",
     )

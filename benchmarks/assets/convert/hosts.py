@@ -19,7 +19,7 @@ from benchmarks.assets.convert import crops
 from benchmarks.assets.convert.fashion import mirror, to_pixels
 from benchmarks.assets.convert.planting import Material, Recipe, copy_processor, describe, fine_tune
 from benchmarks.assets.convert.sounds import shift_spectrogram
-from benchmarks.assets.data import read_fashion
+from benchmarks.assets.data import TRAINED_ON, read_fashion
 from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import Trigger, two_models
 from hf_fourier.demo.convert.hearing import RATE
@@ -84,7 +84,7 @@ def build(inputs: Folders, folder: Path, variant: str) -> None:
 
 def _clothes(folders: Folders, split: str) -> Material:
     """Pictures of clothes: those that the transformer was trained on, or the test split."""
-    raw, numbers, _ = read_fashion(folders["fashion-mnist"], split, 30_000 if split == "train" else None)
+    raw, numbers, _ = read_fashion(folders["fashion-mnist"], split, TRAINED_ON if split == "train" else None)
     labels = torch.from_numpy(numbers.astype("int64"))
     return Material({"pixel_values": to_pixels(raw)}, labels, "pixel_values", (28, 28))
 
