@@ -112,6 +112,23 @@ def test_independent_components_are_the_sources():
     assert abs(float(vectors.T[0] @ vectors.T[1])) > 1e-3
 
 
+def test_components_are_those_of_scikit_learn():
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    generator = torch.Generator().manual_seed(3)
+    sources = torch.rand(4000, 4, generator=generator, dtype=torch.float64) ** torch.tensor([1.0, 2, 3, 0.5])
+    rows = sources @ torch.randn(4, 6, generator=generator, dtype=torch.float64) + 2.0
+    vectors, shares = principal(rows, 3)
+    theirs = decomposition.PCA(3).fit(rows.numpy())
+    assert shares.tolist() == pytest.approx(theirs.explained_variance_ratio_.tolist())
+    assert (vectors * torch.from_numpy(theirs.components_.T)).sum(0).abs().tolist() == pytest.approx([1.0] * 3)
+    mixing, _ = independent(rows, 4)
+    found = decomposition.FastICA(4, whiten="unit-variance", fun="logcosh", tol=1e-8, max_iter=1000, random_state=0)
+    other = torch.from_numpy(found.fit(rows.numpy()).mixing_)
+    alike = (mixing.T @ (other / other.norm(dim=0))).abs()
+    assert alike.amax(0).min() > 1 - 1e-4  # each of theirs is one of ours
+    assert alike.amax(1).min() > 1 - 1e-4
+
+
 @pytest.mark.parametrize("kind", ["pca", "ica", "prca"])
 def test_contributions_add_up_to_the_difference_from_silence(model, signals, kind):
     """The transform is linear. In cross-domain-saliency-maps 0.0.8 the independent components are centred, and the zero

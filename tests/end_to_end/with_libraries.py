@@ -20,6 +20,7 @@ from hf_fourier.errors import ModelError  # noqa: E402
 from hf_fourier.methods import METHODS  # noqa: E402
 from hf_fourier.models.network_units import scale_of  # noqa: E402
 from tests.end_to_end.test_own_networks import blocks, names_of  # noqa: E402
+from tests.library_methods import belongs_to_each_example  # noqa: E402
 from tests.toy_scores import Smooth, noise  # noqa: E402
 
 
@@ -113,17 +114,7 @@ def test_relevance_of_a_margin_begins_at_all_logits():
 def test_lrp_leaves_the_network_as_it_was_and_belongs_to_the_example():
     net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.ReLU(), torch.nn.AvgPool1d(2), torch.nn.Flatten())
     net.append(torch.nn.Linear(6, 2))
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    x = noise(3, 1, 8, dtype=torch.float32)
-    together = attribute(net, x, method="zennit")
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    assert net.training
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
-    for one, row in zip(together, x, strict=True):
-        (alone,) = attribute(net, row[None], method="zennit", batch_size=1)
-        torch.testing.assert_close(one.scores, alone.scores, rtol=1e-4, atol=1e-6)
-        passes = one.provenance["passes"]
-        assert (passes["forward"], passes["backward"]) == METHODS.parse("zennit").passes
+    belongs_to_each_example(net, noise(3, 1, 8, dtype=torch.float32), "zennit")
 
 
 class Blocks(torch.nn.Module):

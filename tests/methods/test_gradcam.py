@@ -13,6 +13,7 @@ from hf_fourier.errors import ModelError, SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.gradcam import EMPTY, GradCam
 from hf_fourier.methods.layer_grids import Recorder, axes_of
+from tests.library_methods import belongs_to_each_example
 from tests.models import tiny_models
 from tests.toy_scores import noise
 
@@ -195,18 +196,7 @@ def test_places_of_a_spectrogram_that_is_read_with_its_axes_exchanged(library):
 
 
 def test_waveforms_and_their_passes(library):
-    net, x = Net(axes=1), noise(3, 1, 8, dtype=torch.float32)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    together = attribute(net, x, method="gradcam")
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    assert net.training
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
-    for one, row in zip(together, x, strict=True):
-        (alone,) = attribute(net, row[None], method="gradcam", batch_size=1)
-        torch.testing.assert_close(one.scores, alone.scores, rtol=1e-4, atol=1e-6)
-        passes = one.provenance["passes"]
-        assert (passes["forward"], passes["backward"]) == METHODS.parse("gradcam").passes
+    belongs_to_each_example(Net(axes=1), noise(3, 1, 8, dtype=torch.float32), "gradcam")
 
 
 def test_an_empty_map_has_a_note(library):
