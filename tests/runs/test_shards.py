@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.integrity import tensor_digest
+from hf_fourier.runs import packing
 from hf_fourier.runs.packing import LOOK, Outcome, pack_shard
 from hf_fourier.runs.shards import Shard
 from tests.runs.sample_results import explainer, texts
@@ -80,3 +82,16 @@ def test_shards_of_the_first_format_are_read(results: list[Attribution], tmp_pat
         assert before.keys() == after.keys()
         assert all(torch.equal(before[name], after[name]) for name in before)
         assert old.result(row).label == results[row].label
+
+
+@pytest.mark.parametrize("together", [1, 40, 2**18])
+def test_tensors_of_a_column_lie_end_to_end_however_many_are_copied_at_once(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "JOIN", together)
+    sizes = (3, 0, 5, 1, 8, 2)
+    tensors = [torch.arange(n, dtype=torch.float32) + 10 * i for i, n in enumerate(sizes)]
+    tensors[2] = tensors[2].repeat_interleave(2)[::2]  # not in a row of memory
+    data, digests = packing._joined(tensors)
+    assert data.tolist() == [value for tensor in tensors for value in tensor.tolist()]
+    assert digests == [tensor_digest(tensor) for tensor in tensors]
