@@ -47,6 +47,14 @@ def pytest_configure(config: pytest.Config) -> None:
     install_import_hook("hf_fourier", "beartype.numeric_tower")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin every test, and the fixtures that it is the first to ask for, from the same random numbers."""
+    for name, seed in (("torch", "manual_seed"), ("numpy.random", "seed"), ("random", "seed")):
+        if (module := sys.modules.get(name)) is not None:
+            getattr(module, seed)(0)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "asset" in getattr(item, "fixturenames", ()):

@@ -183,7 +183,7 @@ def test_a_model_whose_generation_asks_otherwise_is_told_once_asked(stem: str) -
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = getattr(transformers, stem + ("LMHeadModel" if stem == "XLNet" else "WithLMHeadModel"))(config).eval()
-    tiny_models.enliven(model)
+        tiny_models.enliven(model)
     prompts = [TEXT, *(tiny_tokenizers.text(i, i + 1, i + 2) for i in range(20, 44, 4))]  # one may happen to agree
     results = FourierExplainer(model, tiny_tokenizers.tokenizer("gpt"), task=GENERATE).explain(prompts)
     notes = [note for result in results for note in result.provenance["notes"]]
