@@ -20,6 +20,7 @@ MODULES = tempfile.TemporaryDirectory(prefix="hf_fourier-modules-")
 os.environ["HF_MODULES_CACHE"] = MODULES.name
 # Tests are many and small: one thread each is faster than several, above all beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+SEED = 271_828
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,10 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Begin every test, and the fixtures that it is the first to ask for, from the same random numbers."""
+    """Begin every test, and the fixtures that it is the first to ask for, from the same random numbers.
+
+    The seed is one that no test sets, so that what a test draws is never by chance what a seeded fixture drew.
+    """
     for name, seed in (("torch", "manual_seed"), ("numpy.random", "seed"), ("random", "seed")):
         if (module := sys.modules.get(name)) is not None:
-            getattr(module, seed)(0)
+            getattr(module, seed)(SEED)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
