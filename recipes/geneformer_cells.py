@@ -23,7 +23,7 @@ for result, cell in list(zip(results, CELLS, strict=True))[:2]:
     print(f"{cell['name']}: {result.label} ({result.confidence:.2f}), in truth {cell['label']}")
     print(result.genes(0.3).to_pandas().head(5).to_string(index=False))
 
-# The genes of all cells by what speaks for and against their labels, tested by type: what suffices, and what falls.
+# The genes of all cells by their evidence for and against the labels, tested by type: what suffices, and what falls.
 # `groupby="cell_type"` where CELLS is an AnnData or its file; `scores.to_anndata(adata)` puts all of it back there.
 scores = explainer.genes(CELLS, groupby=[cell["label"] for cell in CELLS], fractions=[0.04, 0.3])
 print(scores.table()[:10], scores.curve_table(), sep="\n\n")

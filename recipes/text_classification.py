@@ -19,7 +19,7 @@ explainer = FourierExplainer.from_pretrained(MODEL)
 how = {"fractions": [0.01, 0.02, 0.04, 0.1, 0.3], "contributions": 4}
 results = list(explainer.explain_dataset(TEXTS, given.run, **how))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
-print(results[0].input_relevance().top(8))  # what speaks for or against the answer, word by word
+print(results[0].input_relevance().top(8))  # evidence for or against the answer, word by word
 
 # Does the ranking add anything to one that does not use the model, and does it reach wrong labels too?
 METHODS = ["tracking"] if given.small else ["tracking", "ffc"]

@@ -7,9 +7,9 @@ from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Table IV",)
 DIFFERS = (
-    "The published times were taken without waiting for the device, and leave out that the network was created again "
-    "for every call. Passes are counted here; times are those of one thread of a shared machine, so only their ratios "
-    "say something. Peak memory of a GPU cannot be measured here; `explainer.estimate` estimates it before a run."
+    "The published times were taken without synchronising with the GPU, and exclude that the network was created "
+    "again for every call. Here passes are counted; times are from one thread of a shared machine, so only their "
+    "ratios are meaningful. Peak GPU memory was not measured; `explainer.estimate` estimates it before a run."
 )
 METHODS = (
     "ffc",

@@ -6,18 +6,18 @@ from recipes.paper.base import Ask, Found, Rows, Setting, experiment, mean_curve
 
 ITEMS = ("FFC Figure 5a", "FFC Figure 5b", "FFC Figure 5c", "FFC Figure 5d", "FFC Table II")
 DIFFERS = (
-    "The papers' baselines are handicapped: integrated gradients with the network in training mode and for the true "
-    "label, an Input-Grad that is not multiplied by the input, Grad-CAM of a ViT's patch embedding. Here Captum's own "
-    "run in evaluation mode for the predicted label. The FFT and the IFFT of a real map have the same sizes, so the "
-    "two variants are one ranking. CIFAR-10 was explained on its training half, and its baselines deleted 10 to 19 % "
-    "only."
+    "The papers' baselines have faults: integrated gradients runs the network in training mode and for the true "
+    "label, Input-Grad is not multiplied by the input, Grad-CAM of the ViT uses the patch embedding. Here "
+    "Captum's own code runs in evaluation mode for the predicted label. The FFT and the inverse FFT of a real map "
+    "have the same magnitudes, so the two variants give one ranking. The published run on CIFAR-10 used the "
+    "training images, and its baselines deleted only 10 to 19 %."
 )
 FOURIER = ("ffc", "ffc:kappa=.1", "closed_loop:kappa=.1", "gradient_input")
 
 
 @experiment(
     "dig",
-    "FFC: DIG beside pixels and transforms of maps",
+    "FFC: DIG compared with pixels and transformed maps",
     ITEMS,
     DIFFERS,
     "--model timm/resnet50.tv2_in1k --data IMAGENET/val --n 50000` and `--model timm/vit_base_patch32_224.augreg_in1k "

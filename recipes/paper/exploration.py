@@ -16,10 +16,10 @@ from recipes.paper.base import Ask, Found, Rows, Setting, clothes, experiment, p
 DOMAIN = "identity:grain=position"
 COPIES = 4
 RELEASED = (
-    "The released code walks down the cross-entropy of the true class, so that hardly a decision turns, applies the "
-    "softmax three times, puts pixels back onto black channel by channel, and drops its last gradient. "
+    "The released code descends the cross-entropy of the true class, so that almost no decision changes, applies the "
+    "softmax three times, inserts pixels into a black picture channel by channel, and drops its last gradient. "
 )
-NO_TABLES = "The paper's tables were not available: only claims relative to others are known."
+NO_TABLES = "The paper's tables were not available; only its claims relative to other methods are known."
 
 
 def areas(
@@ -36,7 +36,7 @@ def row(at: Setting, method: str) -> dict[str, Any]:
     ins, out, results = areas(at, method)
     found = {"method": method, "insertion": float(np.mean(ins)), "deletion": float(np.mean(out))}
     turned = [one.extras["flipped"] for one in results if "flipped" in one.extras]
-    return {**found, "decisions turned": float(np.mean(turned)) if turned else float("nan")}
+    return {**found, "decisions changed": float(np.mean(turned)) if turned else float("nan")}
 
 
 @experiment(
@@ -62,10 +62,10 @@ def attexplore(ask: Ask) -> Found:
     "fampe",
     "FAMPE: α and the cutoff",
     ("FAMPE Table 1", "FAMPE Table 2", "FAMPE Figure 4", "FAMPE abstract: 13.02 %, 4.25 %, 12.04 %"),
-    "The paper's equations, tables and code were not available: the definition is this library's "
-    "([FAMPE](methods/fampe.md)). Its first version's 13 % is probably α chosen for each picture by the metric that is "
-    "reported; what that choice alone gives, with a setting that changes nothing but the random numbers, stands "
-    "beside.",
+    "The paper's equations, tables and code were not available, so the definition is this library's "
+    "([FAMPE](methods/fampe.md)). The 13 % of its first version probably come from choosing α for each picture by "
+    "the metric that is reported. The second table shows what this choice alone gives, also for a setting that "
+    "changes only the random numbers.",
     "--model timm/maxvit_tiny_tf_224.in1k --data IMAGENET/val --n 1000",
 )
 def fampe(ask: Ask) -> Found:
@@ -85,7 +85,7 @@ def fampe(ask: Ask) -> Found:
                 "method": title,
                 "insertion": np.mean(ins),
                 "deletion": np.mean(out),
-                "decisions turned": turned,
+                "decisions changed": turned,
                 "noise power": power,
             }
         )
@@ -122,8 +122,8 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
     "transfer",
     "AttEXplore and FAMPE: do the attacks transfer?",
     ("FAMPE: transferable attacks",),
-    "Transfer rates of the paper were not available. Adversarial pictures are made against a small vision transformer "
-    "and shown to a small convolutional network of other weights; random signs of the same size are the control.",
+    "The paper's transfer rates were not available. Here adversarial pictures are made with a small vision "
+    "transformer and tested on a small convolutional network; random signs of the same size are the control.",
     "",
 )
 def transfer(ask: Ask) -> Found:
@@ -141,9 +141,9 @@ def transfer(ask: Ask) -> Found:
             results = at.explainer.explain(at.examples, method=f"{method},epsilon={size / 255:.4f}")
             table = at.explainer.transfer(results, other)
             turned = [float(np.mean(table[name])) for name in ("source flipped", "flipped")]
-            rows.append({"attack": title, "ε": f"{size}/255", "turned": turned[0], "turned, other model": turned[1]})
+            rows.append({"attack": title, "ε": f"{size}/255", "changed": turned[0], "changed, other model": turned[1]})
         rows.append({"attack": "random signs", "ε": f"{size}/255", **noise(at, other, size)})
-    return Found(f"{at.on}; the other model is right on {accuracy:.2f}", {"Decisions turned": rows})
+    return Found(f"{at.on}; the other model is right on {accuracy:.2f}", {"Decisions changed": rows})
 
 
 def noise(at: Setting, other: FourierExplainer, size: int) -> dict[str, float]:
@@ -156,7 +156,7 @@ def noise(at: Setting, other: FourierExplainer, size: int) -> dict[str, float]:
         moved = Image.fromarray((pixels + size * draw.choice([-1, 1], pixels.shape)).clip(0, 255).astype(np.uint8))
         turned.append([m.predict(moved).label != m.predict(picture).label for m in (at.explainer, other)])
     own, others = np.mean(turned, axis=0)
-    return {"turned": float(own), "turned, other model": float(others)}
+    return {"changed": float(own), "changed, other model": float(others)}
 
 
 def second(ask: Ask) -> tuple[FourierExplainer, float]:

@@ -15,9 +15,10 @@ from recipes.paper.tabular import perceptron, tables, trained
 
 SHARES = (0.1, 0.3)
 OURS = (
-    "The paper's equations and tables were not available, and no code was found: the definition is this library's "
-    "([FreqX](methods/freqx.md)), and its data sets (Diabetes, Phishing, BankMarketing, SpamBase) are stood in for by "
-    "e-mails as word frequencies, whose columns have no order: another order gives other frequencies. "
+    "The paper's equations and tables were not available, and no code was found, so the definition is this "
+    "library's ([FreqX](methods/freqx.md)). In place of its data sets (Diabetes, Phishing, BankMarketing, "
+    "SpamBase), e-mails are used as vectors of word frequencies. Their columns have no natural order, and another "
+    "order gives other frequencies. "
 )
 
 
@@ -26,7 +27,8 @@ OURS = (
     "FreqX: deleting 10 % of the frequencies, or 30 % in time",
     ("FreqX abstract: 10 % against 30 %",),
     OURS
-    + "The statement holds of any ranking that removes the strongest frequencies first, so the magnitude is beside.",
+    + "The statement holds for any ranking that deletes the strongest frequencies first, so the magnitude is shown "
+    "as a control.",
     "",
 )
 def deletion(ask: Ask) -> Found:
@@ -40,7 +42,7 @@ def deletion(ask: Ask) -> Found:
             turned = [flips(model, x, method, domain, share) for share in SHARES]
             rows.append(
                 {"domain": domain, "method": method}
-                | {f"turned at {s:.0%}": t for s, t in zip(SHARES, turned, strict=True)}
+                | {f"changed at {s:.0%}": t for s, t in zip(SHARES, turned, strict=True)}
             )
     found["Perceptron on word frequencies"] = rows
     on.append(f"a perceptron (accuracy {accuracy:.2f}) on {len(x)} e-mails")
@@ -53,7 +55,7 @@ def deletion(ask: Ask) -> Found:
                 lost = [float(np.mean([one.curve.at("delete", s).agreement < 1 for one in results])) for s in SHARES]
                 rows.append(
                     {"domain": domain, "method": method}
-                    | {f"turned at {s:.0%}": t for s, t in zip(SHARES, lost, strict=True)}
+                    | {f"changed at {s:.0%}": t for s, t in zip(SHARES, lost, strict=True)}
                 )
         found[name] = rows
         on.append(at.on)
@@ -70,7 +72,7 @@ def flips(model: torch.nn.Module, x: torch.Tensor, method: str, domain: str, sha
     "freqx_layers",
     "FreqX: layer by layer",
     ("FreqX: layer by layer",),
-    OURS + "Bits with signs as if by chance are .385 on average.",
+    OURS + "If the signs of the neurons' contributions were random, the bits would be .385 on average.",
     "",
 )
 def layers(ask: Ask) -> Found:
@@ -106,7 +108,9 @@ def profiles(results: list) -> Rows:
     "freqx_cost",
     "FreqX: cost",
     ("FreqX abstract: ten times faster",),
-    OURS + "Which baselines it was ten times faster than is not known; integrated gradients and SmoothGrad stand here.",
+    OURS
+    + "The paper does not say which baselines it was ten times faster than; here they are integrated gradients and "
+    "SmoothGrad.",
     "",
 )
 def cost(ask: Ask) -> Found:
@@ -131,7 +135,8 @@ def cost(ask: Ask) -> Found:
     "freqx_contributions",
     "FreqX: what clients contribute",
     ("FreqX: contribution of clients",),
-    OURS + "A contribution is measured here by what the shared model loses without the client, on data of nobody.",
+    OURS + "Here a client's contribution is the accuracy that the shared model loses without this client, on data that "
+    "belong to no client.",
     "",
 )
 def clients(ask: Ask) -> Found:
@@ -155,9 +160,9 @@ def clients(ask: Ask) -> Found:
     for name, like in zip(data, likeness.tolist(), strict=True):
         lost = whole - right(averaged([own for other, own in data.items() if other != name]), held_out, truth)
         rows.append(
-            {"client": name, "examples": len(data[name][0]), "likeness": like, "accuracy lost without it": lost}
+            {"client": name, "examples": len(data[name][0]), "similarity": like, "accuracy lost without it": lost}
         )
-    agree = float(np.corrcoef([r["likeness"] for r in rows], [r["accuracy lost without it"] for r in rows])[0, 1])
+    agree = float(np.corrcoef([r["similarity"] for r in rows], [r["accuracy lost without it"] for r in rows])[0, 1])
     summary = [{"accuracy of all": whole, "correlation of the two": agree}]
     return Found(f"five clients with up to {n} e-mails each", {"Clients": rows, "Together": summary})
 
@@ -183,12 +188,12 @@ def averaged(clients: list[tuple[torch.Tensor, torch.Tensor]], rounds: int = 5) 
     "freqx_privacy",
     "FreqX: what can be inverted from what a client shares",
     ("FreqX: privacy",),
-    OURS
-    + "The paper's claim of privacy has no formal analysis. Four things that a client might share are turned back.",
+    OURS + "The paper's claim of privacy has no formal analysis. Here an attack tries to reconstruct an example from "
+    "each of four quantities that a client might share.",
     "",
 )
 def inversion(ask: Ask) -> Found:
-    """How well an example can be rebuilt: correlation with the nearest of the client's own."""
+    """How well an example can be reconstructed: correlation with the nearest of the client's own."""
     x = tables(300)[2]
     spectrum = torch.fft.rfft(x, norm="ortho")
     exact = torch.fft.irfft(spectrum, n=x.shape[1], norm="ortho")
@@ -209,7 +214,7 @@ def inversion(ask: Ask) -> Found:
         found = [phases(spectrum[group].abs().mean(0), x.shape[1], 50) for group in groups]
         rows.append(row(f"mean magnitudes of {many} examples", found, [x[group] for group in groups]))
     on = f"{some} e-mails as word frequencies; best correlation with one of the client's own, at any shift or mirrored"
-    return Found(on, {"How near the rebuilt example comes": rows})
+    return Found(on, {"Correlation of the reconstructed example with the original": rows})
 
 
 def likest(guesses: torch.Tensor, own: torch.Tensor) -> float:

@@ -5,8 +5,9 @@ from recipes.paper.base import Ask, Found, experiment
 
 ITEMS = ("FFC Figure 6",)
 DIFFERS = (
-    "The released code transforms `x` twice where it means the modified signal: its curve is that of the magnitude, "
-    "whatever the network. Its test half holds one class only, and its rule takes the second largest score."
+    "The released code transforms `x` twice where the modified signal is meant, so its curve is that of the "
+    "magnitude, whatever the network. Its test set contains one class only, and its decision rule takes the "
+    "second largest score."
 )
 
 

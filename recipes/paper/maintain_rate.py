@@ -5,9 +5,9 @@ from recipes.paper.base import Ask, Found, experiment, kept, played, setting
 
 ITEMS = ("FFC Figure 8c", "FFC abstract: 4 % keep 80 %")
 DIFFERS = (
-    "The released list is read one place off: its block i holds a deletion of 80 + 2(i − 1) %, so the ViT's .803 "
-    "belongs to 6 % kept, not to 4 %; ResNet-50 reaches 80 % at about 14 %. The share is read off a curve of many "
-    "samples and is no sample's own least share. No control was shown."
+    "The released list is read with an offset of one: its block i deletes 80 + 2(i − 1) %, so the ViT's .803 "
+    "belongs to 6 % kept, not to 4 %; ResNet-50 reaches 80 % at about 14 %. The share is read from a curve "
+    "averaged over samples; it is not the smallest share of each sample. No control was reported."
 )
 SHARES = (0.2, 0.18, 0.16, 0.14, 0.12, 0.1, 0.08, 0.06, 0.04, 0.02)
 

@@ -28,10 +28,10 @@ def curves(at: Setting, methods: tuple[str, ...], domain: str | None = None) -> 
     "geneformer",
     "FFC: Geneformer",
     ("FFC Figure 9a",),
-    "The released script passes no attention mask, transforms padding and the unordered hidden axis, ranks whole rows "
-    "of the spectrum, and follows the class that is now predicted instead of the original one. Here padding is no part "
-    "of the transform and the original class is followed. The model is a stand-in with four layers, trained on blood "
-    "cells.",
+    "The released script passes no attention mask, transforms padding and the unordered hidden axis, ranks whole "
+    "rows of the spectrum, and follows the class predicted after each deletion instead of the original one. Here "
+    "padding is excluded from the transform and the original class is followed. The model is a stand-in with four "
+    "layers, trained on blood cells.",
     "--model YOUR-FINE-TUNED-GENEFORMER --data human_dcm_hcm --n 17228",
 )
 def cells(ask: Ask) -> Found:
@@ -47,9 +47,10 @@ def cells(ask: Ask) -> Found:
     "audio",
     "FFC: heart sounds",
     ("FFC Figure 9b",),
-    "As released, the network is built with dropout on while it is explained: the maintain rate falls to .962 at once "
-    "and stays, which is the noise of dropout. A channel is repeated three times, so each feature counts thrice. "
-    "Neither the heart sounds nor the trained network come with the code. Here: Whisper's encoder on instruments.",
+    "The released code explains the network with dropout switched on: the maintain rate drops to .962 at once and "
+    "stays there, which is the noise of dropout. It repeats a channel three times, so each feature counts three "
+    "times. Neither the heart sounds nor the trained network are published. Here Whisper's encoder classifies "
+    "instruments.",
     "--model YOUR-MURMUR-CLASSIFIER --data CIRCOR --n 9420",
 )
 def sounds(ask: Ask) -> Found:
@@ -63,8 +64,9 @@ def sounds(ask: Ask) -> Found:
     "unet",
     "FFC: masks",
     ("FFC Figure 9c", "FFC Figure 10"),
-    "The released loss couples the pictures of a batch, its settings were chosen on the test half, two empty masks "
-    "score 0, and there is no control. Here each volume is explained by itself, at the published steps.",
+    "The released loss depends on the other pictures of the batch, its settings were chosen on the test set, two "
+    "empty masks score 0, and there is no control. Here each volume is explained on its own, with the published "
+    "step sizes.",
     "--model YOUR-UNET",
 )
 def masks(ask: Ask) -> Found:

@@ -16,11 +16,30 @@ RESULTS = HERE / "results"
 PAGE = HERE.parents[1] / "docs/reproduction.md"
 HEAD = """# The papers' experiments
 
-Every table and figure that is known here of the papers on FFC (arXiv 2411.18343 and 2504.02016), FreqX (the first
-versions of 2411.18343), WAM (2410.01482), FAMPE (2510.03245) and AttEXplore (ICLR 2024), with what it is in this
-project: run again, at smaller scale, in need of data, or not available. `python -m recipes.paper NAME` runs one,
-`python -m recipes.paper page` makes this page from the kept results. Numbers at smaller scale are not comparable in
-size with the published ones; the order of methods is, and the distance to the controls."""
+The tables and figures of the papers on FFC (arXiv 2411.18343 and 2504.02016), FreqX (the first versions of
+2411.18343), WAM (2410.01482), FAMPE (2510.03245) and AttEXplore (ICLR 2024), as far as they were available. The last
+column says what was done here: run again, run at smaller scale, or why not. `python -m recipes.paper NAME` runs an
+experiment, `python -m recipes.paper page` writes this page from the stored results. Absolute numbers at smaller scale
+cannot be compared with the published ones; the order of methods and the difference to the controls can.
+
+*Least first* and *most first* delete the least, or the most, important features first. AUC is the first curve minus the
+second, as in the papers. The papers call the control `magnitude` *energy*, and `low_frequency` *sorted freq*."""
+#: What the columns of an experiment's own tables mean, where their titles do not say it.
+COLUMNS = {
+    "swap": "`taken` is the share of pairs in which the model predicts the donor's class after the exchange, with its "
+    "interval (`low`, `high`) and its difference from `magnitude` (`gap_magnitude`); `kept` is the share in which it "
+    "still predicts the recipient's class.",
+    "rectification": "`corrected` is the share of mistakes after which deletion leads to the true class within the "
+    "budget, with its interval (`low`, `high`); `as few` is the share of the first ranking's corrections that this "
+    "ranking achieves with no more features.",
+    "structure": "`p above mean` is the share of features whose score, summed over a class, is above the mean.",
+    "freqx_layers": "`cut`: whether everything that the output depends on passes through this layer. Bits are the mean "
+    "agreement of the neurons' contributions per frequency; `bits from the layer before` is the Jensen–Shannon "
+    "divergence, in bits, of the distributions over frequencies of this layer and of the one before.",
+    "freqx_contributions": "`similarity` is that of a client's frequency profile to the profiles of the others.",
+    "ground_truth": "`network, held out` is the accuracy of the network; the other columns are the share of examples "
+    "whose first-ranked feature is a planted one.",
+}
 
 
 @cache
@@ -84,6 +103,8 @@ def section(name: str, numbers: Mapping[str, Any]) -> str:
             parts.append(f"*{item}*: {about['note']}")
         for title, rows in about.get("tables", {}).items():
             parts.append(f"Published, {item}{': ' + title if title else ''}\n\n{table(rows)}")
+    if name in COLUMNS:
+        parts.append(f"Columns of the tables below: {COLUMNS[name]}")
     for title, rows in numbers["tables"].items():
         parts.append(f"Here, {title[0].lower() + title[1:]}\n\n{table(rows)}")
     parts.append(f"**What differs.** {one.differs}")

@@ -4,8 +4,8 @@ from recipes.paper.base import Ask, Found, experiment, played, setting, sums
 
 ITEMS = ("FFC Figure 4a", "FFC Figure 4b", "FFC Figure 4c", "FFC Figure 4d")
 DIFFERS = (
-    "The released code averages the loss over a batch, so a learning rate is divided by the batch's size: "
-    "`lr / 200` is asked for here, as the published numbers were made. AUC is the plain sum over ten points."
+    "The released code averages the loss over a batch, which divides the learning rate by the batch size; the "
+    "runs here use `lr / 200`, as for the published numbers. AUC is the plain sum over ten points."
 )
 #: The batch of the published run that the paper's curves come from.
 BATCH = 200

@@ -5,9 +5,9 @@ from hf_fourier import demo
 from recipes.paper.base import Ask, Found, experiment, setting
 
 DIFFERS = (
-    "The legend of the published figure is swapped. There is no difference to the energy ranking in the published "
-    "numbers either. Pictures of 28 × 28 have 2,352 degrees of freedom, so that .1 % are two; a larger budget stands "
-    "beside."
+    "The labels in the legend of the published figure are swapped. The published numbers do not show a difference "
+    'to the magnitude ("energy") either. Pictures of 28 × 28 have 2,352 degrees of freedom, so .1 % is two '
+    "features; a second table has a larger budget."
 )
 
 

@@ -7,9 +7,9 @@ from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Table III",)
 DIFFERS = (
-    "Uniform noise of ± .2 per entry, where the paper says Gaussian; a learning rate of 100 on CIFAR-10 and of 1,000 "
-    "on ImageNet; no control. Scores that hold the magnitude are steady because the magnitude is, so it stands beside "
-    "them."
+    "The released code adds uniform noise of ± .2 per entry where the paper says Gaussian, uses a learning rate "
+    "of 100 on CIFAR-10 and 1,000 on ImageNet, and has no control. A score that contains the magnitude is "
+    "insensitive to noise because the magnitude is, so the table has the magnitude too."
 )
 
 

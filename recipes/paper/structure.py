@@ -9,9 +9,10 @@ from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Figure 8a", "FFC Figure 8b")
 DIFFERS = (
-    "The published kurtosis is of a vector of zeros and ones, so it is a function of one number, the share p of ones: "
-    "1/(p(1 − p)) − 3. It sums raw scores where the text sums tags, loses the first sample of each class, and leaves "
-    "out the energy. Here counts of tags are used, and the published number stands beside for comparison."
+    "The published kurtosis is of a vector of zeros and ones, so it depends only on the share p of ones: 1/(p(1 − "
+    "p)) − 3. The released code sums raw scores where the text sums selections, loses the first sample of each "
+    "class, and leaves out the magnitude control. Here selections are counted; the published quantity is given "
+    "for comparison."
 )
 
 

@@ -5,9 +5,10 @@ from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Figure 7",)
 DIFFERS = (
-    "The released code adds the swapped-in bins to what they replace (twice their amplitude), keeps unfiltered "
-    "pictures in its dictionary, counts a success if one of a thousand donors fools two networks, and has no control. "
-    "Here features are exchanged exactly, each pair is asked once, and the controls exchange as many."
+    "The released code adds the inserted coefficients to those that they should replace (twice the amplitude), "
+    "includes unfiltered pictures among the donors, counts a success if one of a thousand donors changes the "
+    "prediction of two networks, and has no control. Here features are exchanged exactly, each pair is tested "
+    "once, and the controls exchange the same number of features."
 )
 
 

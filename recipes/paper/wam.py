@@ -10,9 +10,9 @@ from recipes.paper.base import Ask, Found, Rows, clothes, experiment, setting, t
 
 FAULTS = (
     "The released evaluation divides each curve by its own maximum, stretches every perturbed picture to full "
-    "contrast, perturbs WAM by wavelet coefficients and the others by pixels, swaps horizontal and vertical bands, and "
-    "adds the p-value into μ-fidelity. Its driver, levels and steps are not published. Here all rankings are perturbed "
-    "in both domains, areas are those of the probability, and the controls stand beside. "
+    "contrast, perturbs wavelet coefficients for WAM and pixels for the others, swaps horizontal and vertical "
+    "bands, and adds the p-value to μ-fidelity. Its driver, levels and steps are not published. Here all rankings "
+    "are perturbed in both domains, areas are those of the probability, and the controls are included. "
 )
 
 
@@ -61,9 +61,10 @@ def faithfulness(ask: Ask) -> Found:
     "wam_scales",
     "WAM: the importance of scales",
     ("WAM scale importance",),
-    "Published as bars without numbers, for ResNet-50 and three adversarially trained ones on ImageNet, none of which "
-    "is available here. Two small networks of one kind stand in: one trained plainly, one on pictures that are moved "
-    "against it by up to .1 of the range (one signed step). Sums are not normalised by band.",
+    "The published result is bars without numbers, for ResNet-50 and three adversarially trained versions on "
+    "ImageNet, none of which was available. Here two small networks of the same architecture are compared: one "
+    "trained normally, one on adversarial pictures (one signed gradient step of up to .1 of the range). Sums are "
+    "not normalised by band.",
     "",
 )
 def scale_importance(ask: Ask) -> Found:
@@ -117,9 +118,9 @@ def network(classes: int, x: torch.Tensor, y: torch.Tensor, epsilon: float, ask:
     "wam_minimal",
     "WAM: minimal images",
     ("WAM minimal images",),
-    "As printed, the mask minimises the logit that it should keep; the sign is turned here, and log p stands for the "
-    "logit. Published are pictures and sparsity up to 90 %. A mask that is fitted to the model can persuade it of a "
-    "wrong label too, so wrong labels are fitted as well.",
+    "As printed, the objective minimises the logit that the mask should preserve; here its sign is reversed, and "
+    "log p replaces the logit. The paper shows pictures and a sparsity of up to 90 %. A mask that is fitted to "
+    "the model can also make it predict a wrong label, so masks for wrong labels are fitted too.",
     "--model timm/tf_efficientnet_b0.in1k --data IMAGENET/val --n 1000",
 )
 def minimal(ask: Ask) -> Found:
@@ -132,14 +133,14 @@ def minimal(ask: Ask) -> Found:
         ranked = at.explainer.perturb(at.explainer.explain(at.examples, method=name, domain="wavelet"), shares)
         least = [next((s for s in shares if one.curve.at("keep", s).agreement == 1), 1.0) for one in ranked]
         rows.append(
-            {"mask": f"least share of {name}", "share left": float(sum(least) / len(least)), "says the label": 1.0}
+            {"mask": f"least share of {name}", "share left": float(sum(least) / len(least)), "predicts the label": 1.0}
         )
     labels = [int(one.target) for one in results]
     wrong = [(label + 3) % 10 for label in labels]
     for alpha in (1.0,) if ask.small else (0.3, 1.0, 3.0, 10.0):
         for asked, title in ((labels, "own label"), (wrong, "wrong label")):
             left, said = fitted(at.explainer, results, asked, alpha, 20 if ask.small else 150)
-            rows.append({"mask": f"fitted, α = {alpha:g}, {title}", "share left": left, "says the label": said})
+            rows.append({"mask": f"fitted, α = {alpha:g}, {title}", "share left": left, "predicts the label": said})
     return Found(at.on, {"Wavelet coefficients left": rows})
 
 
