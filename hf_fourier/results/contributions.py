@@ -1,4 +1,4 @@
-"""What speaks for or against the answer: signed numbers that sum to a stated total, per position and per feature."""
+"""Evidence for or against the answer: signed numbers that sum to a stated total, per position and per feature."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def kept_provenance(first: Mapping[str, Any], notes: NoteCounts) -> dict[str, An
 
 @dataclass(frozen=True, eq=False)
 class GeneScores:
-    """One signed number for each gene of each cell: above 0 it speaks for the cell's label, below against it.
+    """One signed number for each gene of each cell: above 0 it is evidence for the cell's label, below against it.
 
     A gene that a cell does not express is not in the model's input, and its score there is 0: nothing rests on it.
 
@@ -68,7 +68,7 @@ class GeneScores:
             the scores come from no such ranking.
         by: How the scores were made.
         measure: One score in words.
-        signed: Whether a score above 0 speaks for the label; of a method without signs it is a size.
+        signed: Whether a score above 0 is evidence for the label; of a method without signs it is a size.
         reads_first: Whether the model reads its answer at the first gene.
         groups: The group of each cell, "" for none; or empty.
         groupby: The column that they came from, or "".
@@ -116,8 +116,8 @@ class GeneScores:
         Returns:
             A row for each gene that was seen: symbol, Ensembl id, the number of cells in which it was seen, the mean
             score over all cells and over those, the standard error of the latter over cells, and, of signed scores, the
-            share of them where it speaks for the label and, where genes were checked by deletion, in how many cells,
-            and in which share of these the sign disagrees.
+            share of them where it is evidence for the label and, where genes were checked by deletion, in how many
+            cells, and in which share of these the sign disagrees.
 
         Raises:
             InputError: If there is no such group.

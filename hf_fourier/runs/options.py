@@ -57,7 +57,7 @@ class RunOptions:
         streaming: Whether a Hub id is streamed, and not downloaded first.
         method: A method other than the explainer's default.
         domain: A domain other than the explainer's default.
-        contributions: Points on the path from each reference for what speaks for or against the answer, 0 for none;
+        contributions: Points on the path from each reference for evidence for or against the answer, 0 for none;
             None for the method's own choice.
         gene_scores: With `store="genes"`: "sequential_contributions", as by that name in `FourierExplainer.genes`;
             None for contributions, or for the scores of a method that ranks places.

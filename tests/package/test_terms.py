@@ -22,7 +22,8 @@ TERMS = {
     "planted": r"\bplanted\b", "randomized model": r"\brandomized model\b", "replacement": r"\breplacements?\b",
     "representation": r"\brepresentations?\b", "response": r"\bresponse\b", "selectivity": r"\bselectivity\b",
     "shard": r"\bshards?\b", "signal": r"\bsignals?\b", "target": r"\btargets?\b", "tracking": r"\btracking\b",
-    "transport": r"\btransport(?:ed)?\b", "front end": r"\bfront ends?\b", "grain": r"\bgrains?\b", "lift": r"\blift\b",
+    "transport": r"\btransport(?:ed)?\b", "front end": r"\bfront ends?\b",
+    "gate": r"\bgates?\b", "grain": r"\bgrains?\b", "lift": r"\blift\b", "trigger": r"\btriggers?\b",
 }  # fmt: skip
 #: Words of our own for what has a name, and the name.
 RETIRED = {
@@ -60,6 +61,15 @@ RETIRED = {
     r"\bstands? for yours\b": "replace by your own",
     r"\bgoes by\b": "relies on",
     r"\bpart of the answer\b": "changes the answer",
+    r"\bspeaks? (?:for|against)\b": "is evidence for",
+    r"\b(?:decisions?|predictions?|deletion) turn(?:s|ed)?\b"
+    r"|\bturn(?:s|ed)? (?:at|all|(?:(?:no|nearly|every|as|many|other) )*(?:decision|prediction|model)s?)\b": "changes",
+    r"\bbrings? (?:(?:its|their|the) (?:own )?label|it on)\b|\btakes? the label away\b": "leads to, changes the label",
+    r"\b(?:says?|said) (?:(?:that|the|its) label|it)\b": "predicts",
+    r"\bstood in for\b|\bput into another\b": "replaced by, inserted into",
+    r"\bas loud as each other\b|\bhandicapped\b": "of the same amplitude, faulty",
+    r"\bcarried to (?:the )?(?:features|frequencies|positions)\b": "converted to",
+    r"\bin need of data\b|\bwhat went and what\b": "say what is missing, or was deleted",
 }
 #: Phrases that hold a retired word in its ordinary meaning.
 ORDINARY = re.compile(

@@ -79,7 +79,7 @@ class Mutations:
     def track(self) -> Track:
         """For each letter the quantity minus its mean over the substitutions, NaN where not asked.
 
-        Above 0 the letter speaks for the label.
+        Above 0 the letter is evidence for the label.
         """
         own = self.one_hot()
         others = np.where(own, np.nan, self.effects)
