@@ -9,7 +9,8 @@ from typing import Any
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of equal keys as a Markdown table; numbers to three digits after the point."""
     titles = list(rows[0])
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    heads = [title.replace("|", r"\|") for title in titles]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(titles)]
     lines += ["| " + " | ".join(_cell(row[title]) for title in titles) + " |" for row in rows]
     return "\n".join(lines)
 

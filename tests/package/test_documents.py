@@ -142,6 +142,33 @@ class TestBlocks:
         assert run("```python\nimport time; time.sleep(.2)  # pip install\n```\n", "--within", "0.1") == 0
 
 
+def cells(line: str) -> int:
+    """How many cells a row of a Markdown table has; a bar that is escaped separates none."""
+    return len(re.split(r"(?<!\\)\|", line.strip().strip("|")))
+
+
+def test_rows_of_tables_have_as_many_cells_as_their_heads(root):
+    """Otherwise Markdown shows no table at all."""
+    heads = 0
+    for page in [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "hf_fourier").rglob("*.md")]:
+        lines = page.read_text().split("\n")
+        for i, line in enumerate(lines):
+            if not re.fullmatch(r"\|(?:\s*:?-+:?\s*\|)+", line):
+                continue
+            heads += 1
+            body = next((k for k in range(i + 1, len(lines)) if not lines[k].startswith("|")), len(lines))
+            counts = {cells(row) for row in lines[i - 1 : body]}
+            assert counts == {cells(line)}, f"{page.relative_to(root)}, line {i}"
+    assert heads > 100
+
+
+def test_a_bar_in_a_title_of_a_table_is_escaped():
+    from benchmarks.tables import markdown
+
+    title, line, row = markdown([{"largest |ρ|": 0.5, "n": 3}]).split("\n")
+    assert cells(title) == cells(line) == cells(row) == 2
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast of two colours, as WCAG 2 defines it."""
 
