@@ -62,7 +62,7 @@ def bands(request: BandsRequest) -> None:
 def spectrum(request: SpectrumRequest) -> None:
     """Show which bands MODEL needs over a data set: accuracy under filters and noise, Shapley values.
 
-    Without labels, the share of decisions kept takes the place of accuracy. Sounds are cut to the model's window.
+    Without labels it shows the share of decisions kept instead. Sounds are cut to the model's window.
     """
     from hf_fourier.cli.bands import run_spectrum
 
@@ -89,7 +89,7 @@ def genes(request: GenesRequest) -> None:
 def mutations(request: MutationsRequest) -> None:
     """Map the mutations of each protein or DNA SEQUENCE: what every substitution of one letter does to the answer.
 
-    The command writes a table, a figure and a track for each sequence; --motifs adds the arrays of all sequences.
+    The command writes a table, a figure and a track for each sequence; --motifs adds arrays for tfmodisco-lite.
     """
     from hf_fourier.cli.mutations import run
 
@@ -117,7 +117,7 @@ def demo(
 
 @command(app)
 def evaluate(request: EvaluateRequest) -> None:
-    """Compare methods with each other and with the controls on all INPUTs. Print means and the gap to `magnitude`."""
+    """Compare methods with each other and with the controls on all INPUTs. Print means, and gaps to `magnitude`."""
     from hf_fourier.cli.evaluate import run_evaluate
 
     run_evaluate(request)
@@ -125,7 +125,7 @@ def evaluate(request: EvaluateRequest) -> None:
 
 @command(app, "sanity-check")
 def sanity_check(request: SanityRequest) -> None:
-    """Test a method on MODEL: randomized weights, wrong labels, batches, seeds, controls. Exit code 1 if it fails."""
+    """Test a method on MODEL: randomized weights, wrong labels, other batches, other seeds. Exit code 1 if it fails."""
     from hf_fourier.cli.evaluate import run_sanity
 
     run_sanity(request)
@@ -159,7 +159,7 @@ def models(
     architecture: Annotated[
         str | None, typer.Argument(metavar="[MODEL_TYPE]", help="The `model_type` in config.json.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Show only this head, by its pipeline name.")] = None,
+    task: Annotated[str | None, typer.Option(help="Show only this task, by its pipeline name.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show which architectures and heads of `transformers` work, and why others do not."""

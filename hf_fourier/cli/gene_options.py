@@ -24,11 +24,14 @@ class GenesRequest:
     by: Annotated[
         str,
         typer.Option(
-            help="The score: sequential_contributions, contributions, deletion, mask, or a method; see docs/genes.md."
+            help="The score of a gene: sequential_contributions (computed again as top genes are deleted), "
+            "contributions (once), deletion or mask (one gene at a time), or a method."
         ),
     ] = "sequential_contributions"
     target: TargetText = None
-    groupby: Annotated[str | None, typer.Option(help="Column of obs with groups to compare, or states.")] = None
+    groupby: Annotated[
+        str | None, typer.Option(help="Column of the cells (obs of AnnData) with groups to compare, or states.")
+    ] = None
     fraction: Annotated[
         str | None, typer.Option(help="Fractions of genes to keep and to delete, such as .04,.1. By default none.")
     ] = None

@@ -19,6 +19,12 @@ from hf_fourier.errors import InputError
 MANY = 2**20
 
 
+#: What the second and the third column of the methods mean.
+PROPERTIES = (
+    "Forward and backward passes are those of one example. complete: the scores sum to a known total; seeded: draws "
+    "random numbers; attack: its result also has an adversarial input; control: does not use the model."
+)
+
 #: What `described_methods` returns, so that the list needs no torch; `python -m hf_fourier.cli.list` writes it.
 METHODS_FILE = Path(__file__).with_name("methods.json")
 
@@ -54,6 +60,7 @@ def show_methods(as_json: bool = False) -> None:
     ]
     columns = ["method", "forward + backward", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
+    print_line(result_console(), PROPERTIES)
     names = {one["row"]["name"]: ", ".join(one["aliases"]) for one in methods if one["aliases"]}
     print_line(result_console(), f"Other names: {'; '.join(f'{also} for {name}' for name, also in names.items())}")
     missing = "; ".join(f"{method['row']['name']} ({method['needs']})" for method in known if method not in methods)

@@ -35,7 +35,8 @@ class MutationsRequest:
         str, typer.Option(help="- if the sequence is the reverse complement of this part of the chromosome.")
     ] = "+"
     motifs: Annotated[
-        bool, typer.Option("--motifs", help="Also write ohe.npz and shap.npz; tfmodisco-lite reads those of DNA.")
+        bool,
+        typer.Option("--motifs", help="Also write ohe.npz and shap.npz, from which tfmodisco-lite finds motifs (DNA)."),
     ] = False
     batch_size: Rows = "auto"
     loading: LoadOptions

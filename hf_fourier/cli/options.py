@@ -36,19 +36,29 @@ DataSet = Annotated[
 TargetText = Annotated[
     str | None,
     typer.Option(
-        help="A label or class index; or a target of a head (docs/targets.md): at:POSITION[=LABEL], span:FIRST-LAST, "
-        "'continuation: TEXT', 'contrast: TEXT| OTHER', direction:VECTOR.npy[@COSINE], region:MASK.npy.",
+        help="What to explain: a label or a class index; one token's answer, at:POSITION or at:POSITION=LABEL; the "
+        "answer to a question, span:FIRST-LAST; a text that follows, 'continuation: TEXT', or one rather than another, "
+        "'contrast: TEXT| OTHER'; the similarity of an embedding to a vector, direction:VECTOR.npy; a part of a mask, "
+        "region:MASK.npy. The documentation's page on heads and targets says which models take which.",
         show_default="the predicted class",
     ),
 ]
-Method = Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")]
+Method = Annotated[str, typer.Option(help="The method that ranks features; see `hf-fourier methods`.")]
 Methods = Annotated[
-    list[str], typer.Option("--method", help="A method; see `hf-fourier methods`. Repeat it for several.")
+    list[str],
+    typer.Option("--method", help="The method that ranks features; see `hf-fourier methods`. Repeat it for several."),
 ]
-Domain = Annotated[str | None, typer.Option(help="A domain; see `hf-fourier domains`.", show_default="fourier")]
+Domain = Annotated[
+    str | None,
+    typer.Option(help="The transform whose coefficients are ranked; see `hf-fourier domains`.", show_default="fourier"),
+]
 Domains = Annotated[
     list[str] | None,
-    typer.Option("--domain", help="A domain; see `hf-fourier domains`. Repeat it for several.", show_default="fourier"),
+    typer.Option(
+        "--domain",
+        help="The transform whose coefficients are ranked; see `hf-fourier domains`. Repeat it for several.",
+        show_default="fourier",
+    ),
 ]
 Bands = Annotated[
     str,
@@ -62,7 +72,8 @@ Split = Annotated[str | None, typer.Option(help="The split of the data set, if i
 Contributions = Annotated[
     int | None,
     typer.Option(
-        help="Steps of the integration path from each reference, for signed contributions to the answer; 0 for none.",
+        help="Also compute what counts for and against the answer (signed contributions), by this many gradients on "
+        "the way from a reference (masked words, silence, a flat picture); 0 for none.",
         show_default="set by the method",
         min=0,
     ),
@@ -95,7 +106,7 @@ class LoadOptions:
 
     task: Annotated[
         str | None,
-        typer.Option(help="The head, by its pipeline name such as text-classification; by default the checkpoint's."),
+        typer.Option(help="The task, by its pipeline name such as text-classification; by default the checkpoint's."),
     ] = None
     subfolder: Annotated[str | None, typer.Option(help="Subfolder of MODEL with the checkpoint.")] = None
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of MODEL.")] = None
@@ -171,7 +182,9 @@ class BandsRequest:
     bands: Bands = "octave"
     target: TargetText = None
     method: Annotated[str, typer.Option(help="shapley, occlusion, random_masks, or any other method.")] = "shapley"
-    domain: Annotated[str | None, typer.Option(help="A domain with its own bands, such as wavelet:bands=level.")] = None
+    domain: Annotated[str | None, typer.Option(help="A transform with its own bands, such as wavelet:bands=level.")] = (
+        None
+    )
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-bands-MODEL")
     ] = None
@@ -204,7 +217,9 @@ class SpectrumRequest:
     method: Annotated[str, typer.Option(help="The method with parameters, such as filters:replacement=noise.")] = (
         "filters"
     )
-    domain: Annotated[str | None, typer.Option(help="A domain with its own bands, such as wavelet:bands=level.")] = None
+    domain: Annotated[str | None, typer.Option(help="A transform with its own bands, such as wavelet:bands=level.")] = (
+        None
+    )
     seed: Seed = 0
     batch_size: Rows = "auto"
     loading: LoadOptions
@@ -226,7 +241,11 @@ class RunRequest:
     domain: Domain = None
     contributions: Contributions = None
     gene_scores: Annotated[
-        str | None, typer.Option(help="With --store genes: sequential_contributions.", show_default="contributions")
+        str | None,
+        typer.Option(
+            help="With --store genes, the score of a gene: contributions or sequential_contributions.",
+            show_default="contributions",
+        ),
     ] = None
     fraction: Annotated[
         str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04. By default none.")
@@ -234,7 +253,10 @@ class RunRequest:
     replacement: Replacement = "zero"
     store: Annotated[
         str,
-        typer.Option(help="What to store: everything, scores, genes (cells only), top, or auto (as --budget allows)."),
+        typer.Option(
+            help="What to store: everything; scores (no examples or gradients); top (of them the first features); "
+            "genes (of cells, one score per gene); or auto, the most that --budget allows."
+        ),
     ] = "auto"
     budget: Annotated[str, typer.Option(help="Largest size of the results on disk.")] = "20GB"
     chunk: Annotated[

@@ -16,17 +16,20 @@ from hf_fourier.methods.exploration import PIXELS, Exploration
 @METHODS.register("attexplore")
 @dataclass(frozen=True)
 class AttEXplore(Exploration):
-    """AttEXplore (ICLR 2024): copies are `IDCT(DCT(x_t + noise) * u)`, u uniform on 1 ± rho, all frequencies alike.
+    """Integrate gradients along an adversarial path, whose steps average over copies with a randomly changed spectrum.
 
-    The walk, the measures and the parameters are those of `Exploration`; the cosine transform runs along every ordered
-    axis, whatever domain the features are of, so that x_T and the sum of the scores do not depend on the domain.
+    The copies are `IDCT(DCT(x_t + noise) * u)` with u uniform on 1 ± rho for all frequencies. The walk, the measures
+    and the parameters are those of `Exploration`; the cosine transform runs along every ordered axis, whatever domain
+    the features are of, so that x_T and the sum of the scores do not depend on the domain.
 
     The preset "published" has the released settings. The released code walks down the cross-entropy, so that its
     decisions do not flip, and its measure has no sign; the defaults are ours: up the cross-entropy, and the measure
     that adds up to the change of the score.
     """
 
-    reference: ClassVar[str] = "AttEXplore, ICLR 2024; the path measure and relative sizes are ours"
+    reference: ClassVar[str] = (
+        "AttEXplore, ICLR 2024; the default measure (signed, with a known sum) and relative sizes are ours"
+    )
     default_domain: ClassVar[str | None] = "cosine"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "published": {

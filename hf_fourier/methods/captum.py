@@ -25,7 +25,7 @@ DRAWING = ("GradientShap", "NoiseTunnel")
 @METHODS.register("captum", needs="captum")
 @dataclass(frozen=True)
 class Captum(LibraryMaps):
-    """Rank by a map of Captum over the signal, carried to the features by a lift (see `Precomputed`).
+    """Rank by a map of Captum over positions, converted to scores of features by `lift` (see `Precomputed`).
 
     Captum is given the score as its forward function, one example at a time, with zero as the baseline. Its map is
     taken as it is where features are positions. `IntegratedGradients`, `InputXGradient` and `GradientShap` are
@@ -49,7 +49,9 @@ class Captum(LibraryMaps):
         "Saliency": "gradient",
         "NoiseTunnel": "magnitude",
     }
-    reference: ClassVar[str] = "Captum (arXiv 2009.07896); transport: arXiv 2303.06365 (virtual inspection layer)"
+    reference: ClassVar[str] = (
+        "Captum (arXiv 2009.07896); lift=transport, which keeps the sum of the map: arXiv 2303.06365"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

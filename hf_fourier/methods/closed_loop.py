@@ -22,7 +22,7 @@ from hf_fourier.typing import Bool, Float, Tensor
 @METHODS.register("closed_loop")
 @dataclass(frozen=True)
 class ClosedLoop(Method):
-    """FFC with its gradient taken after the least important features have been deleted.
+    """FFC whose gradient is computed again, several times, with the least important features deleted.
 
     FFC takes its gradient at the clean example, where nothing has been deleted yet. Here the top fraction r of the
     present ranking is kept, the gradient taken there, its unit direction u added to the sum, and the features ranked

@@ -21,7 +21,7 @@ from hf_fourier.typing import Float, Tensor
 @METHODS.register("fampe")
 @dataclass(frozen=True)
 class FAMPE(Exploration):
-    """FAMPE (arXiv 2510.03245), as defined here; the paper's formula was not available.
+    """As attexplore, with low and high frequencies of the copies changed by different amounts (weight alpha).
 
     The low band of an example are the frequencies up to its cutoff, the smallest radius (in cycles per sample) that
     holds a fraction `tau` of its power without the constant; the constant itself is low. With F the Fourier
@@ -47,7 +47,7 @@ class FAMPE(Exploration):
     alpha: float = 0.1
     tau: float = 0.9
 
-    reference: ClassVar[str] = "arXiv 2510.03245, definition ours"
+    reference: ClassVar[str] = "after FAMPE (arXiv 2510.03245), whose formula was not available: the definition is ours"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,7 +36,7 @@ def _published(lr: float, steps: int) -> dict[str, Any]:
 @METHODS.register("ffc")
 @dataclass(frozen=True)
 class FFC(Method):
-    """Fast Fourier Correlation (arXiv 2411.18343 and 2504.02016).
+    """Fast Fourier Correlation: rank by amplitude plus the change of the feature under a step that lowers the loss.
 
     Walk the signal for `steps` steps down the cross-entropy of the explained output, keep the displacement `d` in a
     tensor of its own, and with `F = W x`, `D = W d` rank by
@@ -64,7 +64,7 @@ class FFC(Method):
     steps: int = 1
     lam: float = 1.0
 
-    reference: ClassVar[str] = "arXiv 2411.18343, 2504.02016; the relative step is ours"
+    reference: ClassVar[str] = "arXiv 2411.18343, 2504.02016; rule=relative is ours"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "imagenet-resnet50": _published(5.0, 40),
         "imagenet-vit": _published(5.0, 50),

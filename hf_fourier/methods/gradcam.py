@@ -22,13 +22,13 @@ from hf_fourier.typing import Float, Tensor
 #: Why a class of the library is not taken.
 _MANY = "which runs the model again for each channel of the layer"
 _OTHER = "which needs more than the activations and gradients of one layer"
-EMPTY = "the map is zero everywhere: no cell of the layer speaks for the answer by this method"
+EMPTY = "the map is zero everywhere: by this method no cell of the layer is evidence for the answer"
 
 
 @METHODS.register("gradcam", aliases=("pytorch_grad_cam",), needs="pytorch_grad_cam")
 @dataclass(frozen=True)
 class GradCam(library_maps.LibraryMaps):
-    """Rank by a class activation map of pytorch-grad-cam, interpolated to the signal and carried to the features.
+    """Rank by a class activation map of pytorch-grad-cam, interpolated to all positions and converted by `lift`.
 
     The map is of one layer: by default the last one in a pass that has a grid of the signal's places (a convolution,
     or a layer norm over the tokens of patches) from which the score has a gradient. The library gets its activations,

@@ -46,7 +46,7 @@ class Saliency(Method):
 @METHODS.register("gradient_input", aliases=("gradient_x_input", "input_x_gradient", "input_gradient", "gxi"))
 @dataclass(frozen=True)
 class GradientInput(Method):
-    """Rank by `<G, F>_k`, the first-order effect of deleting a feature; the scores sum to `<g, x>`."""
+    """Rank by gradient times coefficient, `<G, F>_k`: what deleting a feature changes, to first order."""
 
     reference: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), in any domain"
 
@@ -70,7 +70,7 @@ class GradientInput(Method):
 @METHODS.register("integrated_gradients", aliases=("ig", "int_grad"))
 @dataclass(frozen=True)
 class IntegratedGradients(Method):
-    """Rank by `<Ḡ, F - F0>_k`, the gradient averaged along the straight path from a baseline; sums to s(x) - s(x0).
+    """Rank by `<Ḡ, F - F0>_k`: distance from a baseline times the mean gradient on the way; sums to s(x) - s(x0).
 
     A straight path in the signal is a straight path in every linear domain, so the transform is applied once.
 

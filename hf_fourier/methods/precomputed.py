@@ -53,9 +53,7 @@ class Precomputed(Method):
     lift: str | None = None
 
     name: ClassVar[str] = "given"
-    reference: ClassVar[str] = (
-        "transport: arXiv 2303.06365 (virtual inspection layer); magnitude: arXiv 2411.18343 (FFT of spatial baselines)"
-    )
+    reference: ClassVar[str] = "transport: arXiv 2303.06365; magnitude: arXiv 2411.18343 (FFT of spatial baselines)"
 
     def __post_init__(self) -> None:
         if self.lift is not None and self.lift not in LIFTS:

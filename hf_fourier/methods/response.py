@@ -20,14 +20,15 @@ from hf_fourier.typing import Float, Tensor
 @METHODS.register("response")
 @dataclass(frozen=True)
 class Response(Method):
-    """Rank by amplitude times the gain of a representation: spectrum times transfer function.
+    """Rank by amplitude times gain: how strongly the model's output, or a layer, responds to each feature.
 
     With h(x) the representation that the model's answer is computed from and v random signs, one of each number of h,
 
         R_k = |F|_k sqrt( E_v |W ∇ <v, h(x)>|²_k ),
 
     the root mean square over v of the gradient's coefficients, times the feature's own amplitude. No label enters: R is
-    0 where the model is deaf, and it does not say what a feature speaks for. The gain is that at the clean example.
+    0 where the model does not respond, and it does not say for which label a feature is evidence. The gain is that at
+    the clean example.
 
     Attributes:
         representation: h: "auto" for the input of the last linear layer at the positions that the head reads, "logits"

@@ -21,7 +21,7 @@ from hf_fourier.typing import Float, Tensor
 @METHODS.register("shap_gradients", aliases=("shap:GradientExplainer", "GradientExplainer"), needs="shap")
 @dataclass(frozen=True)
 class ShapGradients(LibraryMaps):
-    """Rank by expected gradients as `shap` computes them, from zero, carried to the features by a lift.
+    """Rank by expected gradients as `shap` computes them, from zero, converted to scores of features by `lift`.
 
     `shap.GradientExplainer` is given the score of one example at a time, and zero as its background: the mean of
     `x · gradient` at random points of the path from zero. These are contributions, which "transport" carries so that

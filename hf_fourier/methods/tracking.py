@@ -30,7 +30,7 @@ BASES = ("response", "probes", "magnitude")
 @METHODS.register("tracking")
 @dataclass(frozen=True)
 class Tracking(Method):
-    """Rank the features whose retention keeps the model closest to its own output (FFC's closed loop).
+    """Rank features so that the top ones alone keep the model closest to its own output (repeated steps of FFC).
 
     FFC follows a label down its loss. Here the goal is the clean model's own output y(x), whatever it says:
 
@@ -41,7 +41,7 @@ class Tracking(Method):
 
     D is the Kullback-Leibler divergence of softmaxes and sigmoids, else the squared difference. The base is the
     response, the amplitude times the gain that the model showed where features were missing; the second term is FFC's
-    own, with another goal. The ranking asks which features are used. It follows no label: what speaks for or against
+    own, with another goal. The ranking asks which features are used. It follows no label: evidence for or against
     one is another quantity (`contributions`).
 
     Attributes:
@@ -62,7 +62,7 @@ class Tracking(Method):
     reference: ClassVar[str] = "ours; the scores are FFC's (arXiv 2411.18343)"
     presets: ClassVar[dict[str, dict[str, object]]] = {"fast": {"keeps": (0.25,)}}
     follows_label: ClassVar[bool] = False
-    #: Words, residues and genes are coloured by what speaks for or against the answer.
+    #: Words, residues and genes are coloured by evidence for or against the answer.
     contribution_points: ClassVar[Mapping[str, int]] = {"tokens": 4}
 
     #: Random probes of the gain at the clean example, for `base="probes"`.

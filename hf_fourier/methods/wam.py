@@ -41,7 +41,7 @@ class WAM(Method):
     spread: float | None = None
     path: str = "uniform"
 
-    reference: ClassVar[str] = "arXiv 2410.01482; averaged with its sign, complete for ig"
+    reference: ClassVar[str] = "arXiv 2410.01482; gradients are averaged with their sign, and kind=ig has a known sum"
     default_domain: ClassVar[str | None] = "wavelet"
 
     def __post_init__(self) -> None:

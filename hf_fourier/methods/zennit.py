@@ -43,7 +43,7 @@ _RULED = {
 @METHODS.register("zennit", aliases=("lrp",), needs="zennit")
 @dataclass(frozen=True)
 class Zennit(LibraryMaps):
-    """Rank by layer-wise relevance propagation over the signal, carried to the features by a lift.
+    """Rank by layer-wise relevance propagation to positions, converted to scores of features by `lift`.
 
     zennit's composite gives each layer its rule. A plain pass is looked at first: what the rules do not see (additions
     of branches, products, norms, a layer that is called twice) is refused. Relevance begins at the logits z with
@@ -66,7 +66,9 @@ class Zennit(LibraryMaps):
         **dict.fromkeys(("GuidedBackprop", "DeconvNet", "ExcitationBackprop", "BetaSmooth"), _GRADIENTS),
         **dict.fromkeys(("EpsilonPlusFlat", "EpsilonAlpha2Beta1Flat", "EpsilonGammaBox"), _FLAT),
     }
-    reference: ClassVar[str] = "zennit (arXiv 2106.13200); transport: arXiv 2303.06365 (virtual inspection layer)"
+    reference: ClassVar[str] = (
+        "zennit (arXiv 2106.13200); lift=transport, which keeps the sum of the map: arXiv 2303.06365"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -61,6 +61,22 @@ def test_help_says_what_and_shows_examples(run, name):
         parsed(example)
 
 
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_help_shows_the_texts_of_options_as_written(run, name):
+    """Nothing in brackets is taken for markup and left out."""
+    import typer
+
+    from hf_fourier.cli.app import app
+
+    command = typer.main.get_command(app)
+    for word in name.split():
+        command = command.commands[word]
+    shown = " ".join(run(*name.split(), "--help").stdout.replace("│", " ").split())
+    texts = [parameter.help for parameter in command.params if getattr(parameter, "help", None)]
+    assert texts
+    assert [text for text in texts if " ".join(text.split()) not in shown] == []
+
+
 def test_no_command_is_without_help_or_examples(run):
     assert set(every()) == set(EXAMPLES)
     whole = run("--help").stdout
