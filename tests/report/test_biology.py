@@ -82,3 +82,19 @@ def test_odd_ones_are_drawn(drawn, make, names, gradient):
 @pytest.mark.parametrize("make", [protein, cell])
 def test_other_domains_are_drawn(drawn, make, domain):
     drawn(make(CHAIN, domain=domain, played=PLAYED))
+
+
+def test_no_line_crosses_the_name_of_a_gene(artist):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.path import Path
+
+    figure = cell([f"GENE{i}" for i in range(64)], played=PLAYED).plot()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    lines = artist(figure, "ranking")
+    names = [text for text in lines.axes.texts if text.get_text().startswith("GENE")]
+    assert len(names) > 2
+    for name in names:
+        box = name.get_window_extent(canvas.get_renderer()).shrunk(0.98, 0.9)
+        for segment in lines.get_segments():
+            assert not Path(lines.axes.transData.transform(segment)).intersects_bbox(box, filled=False), name.get_text()

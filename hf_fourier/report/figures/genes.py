@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
 MOST = 20  # genes with a bar
+#: Width of a letter of a name, as a fraction of the axes.
+CHARACTER = 0.014
 
 
 def height(attribution: Attribution, width: float) -> float:
@@ -65,11 +68,15 @@ def _ranking(axes: Axes, values: Any, best: Any, names: list[str], measure: str)
     free: list[tuple[float, float]] = []
     reach = float(np.abs(values).max(initial=0.0)) or 1.0
     for i, name in zip(best[:12], names, strict=False):
-        near = any(abs(i - x) < 0.09 * len(values) and abs(values[i] - y) < 0.09 * reach for x, y in free)
-        if not near:
-            free.append((float(i), float(values[i])))
-            side = "left" if i < 0.05 * len(values) else "right" if i > 0.95 * len(values) else "center"
-            axes.annotate(name, (i + 1, values[i]), xytext=(0, 3 if values[i] >= 0 else -3), fontsize=7,
+        side = "left" if i < 0.05 * len(values) else "right" if i > 0.95 * len(values) else "center"
+        wide = CHARACTER * len(name) * len(values)
+        before = {"left": 0.0, "right": wide, "center": wide / 2}[side]
+        below = values[max(0, math.floor(i - before)) : math.ceil(i - before + wide) + 1]
+        tip = float(below.max() if values[i] >= 0 else below.min())  # beyond every line that the name would cross
+        near = any(abs(i - x) < 0.09 * len(values) and abs(tip - y) < 0.09 * reach for x, y in free)
+        if not near and abs(tip - values[i]) < 0.05 * reach:
+            free.append((float(i), tip))
+            axes.annotate(name, (i + 1, tip), xytext=(0, 3 if values[i] >= 0 else -3), fontsize=7,
                           textcoords="offset points", ha=side, va="bottom" if values[i] >= 0 else "top",
                           parse_math=False, fontfamily=font_families(name))  # fmt: skip
     axes.set_xlim(0, len(values) + 1)

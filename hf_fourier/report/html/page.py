@@ -5,6 +5,7 @@ from __future__ import annotations
 import html as escaping
 import json
 import math
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 MAX_MEDIA_CHARS = 8_000_000
 #: Examples that are shown one by one, and rows of a table, at most: beyond that a page is no page any more.
 MAX_EXAMPLES, MAX_ROWS = 200, 1000
+#: The space of "4 %", at which a line of a sentence must not break.
+PER_CENT = re.compile(r"(?<=\d) (?=%)")
 #: Characters of one example, at most.
 MAX_EXAMPLE_CHARS = 1_200_000
 
@@ -51,6 +54,7 @@ def page(report: ReportContent, include_inputs: bool) -> str:
                               finalize=_visible)  # fmt: skip
     environment.filters["number"] = wording.number
     environment.filters["embedded"] = embedded
+    environment.filters["tied"] = lambda text: PER_CENT.sub("\N{NO-BREAK SPACE}", text)
     return environment.get_template("report.html").render(_context(report, include_inputs))
 
 
