@@ -15,13 +15,12 @@ from hf_fourier.cli.options import (
     EvaluateRequest,
     ExplainRequest,
     Json,
-    PushRequest,
-    ReportRequest,
     RunRequest,
     SanityRequest,
     SpectrumRequest,
     command,
 )
+from hf_fourier.cli.share_options import PushRequest, ReportRequest
 
 app = typer.Typer(
     name="hf-fourier",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli.console import print_json, print_line, progress, result_console, table
-from hf_fourier.cli.options import PushRequest
+from hf_fourier.cli.share_options import PushRequest
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hf_fourier.cli.console import error_console, print_json, print_line, progress, result_console
-from hf_fourier.cli.options import ReportRequest
+from hf_fourier.cli.share_options import ReportRequest
 
 
 def write_report(request: ReportRequest) -> None:

@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 
 from hf_fourier.cli import console, evaluate, inputs, list, push, supported_models
-from hf_fourier.cli.options import PushRequest
+from hf_fourier.cli.share_options import PushRequest
 from hf_fourier.cli.targets import parse_targets
 from tests.advice.case import Case
 from tests.advice.letters import COUNTS, _table

@@ -51,7 +51,7 @@ RETIRED = {
     r"\bturned about\b": "reversed",
     r"\bbr(?:ing|ings|ought|inging) about\b": "lead to, cause",
     r"\bby the clock\b": "wall time",
-    r"\bbuys?\b|\bpersuasion\b": "raises, reaches wrong labels",
+    r"\bbuys?\b|\bpersua(?:sion|des?)\b|\bproves nothing\b": "raises, reaches wrong labels, is not evidence",
     r"\bdeaf\b": "does not respond to",
     r"\bis no (?:whole )?number\b|\bis no (?:sequence|slice|data set)\b|\bare no voltages\b": "is not a",
     r"\bhalf there\b": "incomplete",

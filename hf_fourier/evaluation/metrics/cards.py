@@ -25,7 +25,7 @@ def body(metric: Metric) -> str:
 
 **Needs**: {metric.needs}.
 
-**Limits**: {metric.limits}
+**Limits**: {metric.limits.removesuffix(".")}.
 
 **Columns**, one row per example (`hf_fourier.metrics.columns` makes them; others in the same table are not read):
 
