@@ -7,10 +7,9 @@ printed goes through `line`, `table` or `progress`.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
-from hf_fourier.errors import FourierError, InputError, SpecError, StorageError, TargetError
+from hf_fourier.errors import FourierError, InputError, MissingExtraError, SpecError, StorageError, TargetError
 from hf_fourier.report.visible_text import escape_invisible
 
 
@@ -39,16 +38,31 @@ def print_line(console: Console, text: str, style: str | None = None) -> None:
     console.print(escape_invisible(text, keep="\n"), style=style, soft_wrap=True)
 
 
+def print_name(console: Console, name: str) -> None:
+    """The name of an example above its result, after an empty line."""
+    print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
+
+
+def drawn(result: Any, path: Path) -> dict[str, str]:
+    """Draw a result with its `plot`: the path under "figure"; nothing where matplotlib is missing, which is said."""
+    try:
+        result.plot(path)
+    except MissingExtraError as error:
+        print_line(error_console(), f"no figure: {error}", style="yellow")
+        return {}
+    return {"figure": str(path)}
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RichTable:
     """A table whose first `left` columns are aligned left, the others right; the first is never broken."""
-    drawn = RichTable(title=escape_invisible(title), title_justify="left", title_style="bold")
+    made = RichTable(title=escape_invisible(title), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        drawn.add_column(
+        made.add_column(
             escape_invisible(column), justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0
         )
     for row in rows:
-        drawn.add_row(*(escape_invisible(cell, keep="\n") for cell in row))
-    return drawn
+        made.add_row(*(escape_invisible(cell, keep="\n") for cell in row))
+    return made
 
 
 @contextmanager
@@ -105,15 +119,9 @@ def quiet_loading() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Plain values as JSON, alone on standard output: ASCII only, and null for what is no number."""
-    typer.echo(json.dumps(_plain(value), indent=1, allow_nan=False))
+    from hf_fourier.results.integrity import finite_values
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    typer.echo(json.dumps(finite_values(value), indent=1, allow_nan=False))
 
 
 def parse_fractions(text: str) -> list[float]:

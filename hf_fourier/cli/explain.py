@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli import explain_recording
 from hf_fourier.cli.console import (
-    error_console,
+    drawn,
     parse_batch_size,
     parse_fractions,
     print_json,
     print_line,
+    print_name,
     progress,
     quiet_loading,
     result_console,
@@ -24,7 +25,6 @@ from hf_fourier.cli.console import (
 from hf_fourier.cli.inputs import chromosome, read, slug
 from hf_fourier.cli.options import ExplainRequest, LoadOptions
 from hf_fourier.cli.targets import parse_targets
-from hf_fourier.errors import MissingExtraError
 from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.results.table import table_of
 from hf_fourier.scoring.replacements import checked_replacement
@@ -155,11 +155,7 @@ def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, A
     if result.view.kind == "bases" or result.layout.signal.axes[0].name == "residue":
         track, chrom = result.track(top_fraction(result)), chromosome(name or folder.name)
         written["track"] = str(track.to_bedgraph(folder / "track.bedgraph", chrom))
-    try:
-        result.plot(folder / "figure.png")
-        written["figure"] = str(folder / "figure.png")
-    except MissingExtraError as error:
-        print_line(error_console(), f"no figure: {error}", style="yellow")
+    written |= drawn(result, folder / "figure.png")
     if is_audio(result):
         written["sounds"] = {name: str(path) for name, path in save_clips(result, folder).items()}
     return written
@@ -232,9 +228,8 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     from hf_fourier.report.example_record import overlap_text, record_of
 
     console = result_console()
-    number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
-    print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
-    print_line(console, f"explained: {result.label} ({number})")
+    print_name(console, name)
+    print_line(console, f"explained: {result.label} ({number_text(result)})")
     others = ", ".join(f"{label} {p:.3f}" for label, p in result.top_predictions[:5])
     if others:
         print_line(console, f"prediction: {others}")
@@ -301,9 +296,13 @@ def _cell(record: ExampleRecord, point: CurvePoint | None) -> str:
         return ""
     if record.is_mask:
         return f"{point.agreement:.3f}"
-    number = f"{point.value:.4g}" if point.confidence is None else f"{point.confidence:.3f}"
     holds = "yes" if point.agreement >= 1 else "no" if point.agreement <= 0 else f"{100 * point.agreement:.0f} %"
-    return f"{number} {holds:>3}"
+    return f"{number_text(point)} {holds:>3}"
+
+
+def number_text(one: Attribution | CurvePoint) -> str:
+    """The confidence, or the value where there is none."""
+    return f"{one.value:.4g}" if one.confidence is None else f"{one.confidence:.3f}"
 
 
 def _level(path: str) -> str:

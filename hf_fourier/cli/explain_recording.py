@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.cli.console import error_console, print_line, progress, result_console, table
-from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.cli.console import drawn, error_console, print_line, progress, result_console, table
+from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.files import SOUNDS
 
 if TYPE_CHECKING:
@@ -89,12 +89,7 @@ def write(recording: Recording, folder: Path) -> dict[str, Any]:
 
     if is_audio(recording[0]):
         written["sounds"] = {name: str(path) for name, path in recording.sounds(folder).items()}
-    try:
-        recording.plot(folder / "figure.png")
-        written["figure"] = str(folder / "figure.png")
-    except MissingExtraError as error:
-        print_line(error_console(), f"no figure: {error}", style="yellow")
-    return written
+    return written | drawn(recording, folder / "figure.png")
 
 
 def record(recording: Recording) -> dict[str, Any]:

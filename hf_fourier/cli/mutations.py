@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.cli.console import (
-    error_console,
+    drawn,
     parse_batch_size,
     print_json,
     print_line,
+    print_name,
     progress,
     result_console,
     table,
@@ -25,7 +26,7 @@ from hf_fourier.cli.explain import load
 from hf_fourier.cli.inputs import chromosome, read, slug
 from hf_fourier.cli.mutation_options import MutationsRequest
 from hf_fourier.cli.targets import parse_targets
-from hf_fourier.errors import InputError, MissingExtraError, brief
+from hf_fourier.errors import InputError, brief
 from hf_fourier.registry import DEFAULT_METHOD
 
 if TYPE_CHECKING:
@@ -143,11 +144,7 @@ def _written(found: Mutations, folder: Path, chrom: str, request: MutationsReque
     yield "mutations", str(found.table().to_csv(folder / "mutations.csv"))
     track = found.track()
     yield "track", str(track.to_bedgraph(folder / "track.bedgraph", chrom, request.start, request.strand))
-    try:
-        found.plot(folder / "mutations.png")
-        yield "figure", str(folder / "mutations.png")
-    except MissingExtraError as error:
-        print_line(error_console(), f"no figure: {error}", style="yellow")
+    yield from drawn(found, folder / "mutations.png").items()
 
 
 def _record(found: Mutations) -> dict[str, Any]:
@@ -165,7 +162,7 @@ def _record(found: Mutations) -> dict[str, Any]:
 
 def _print(name: str, found: Mutations, written: dict[str, str]) -> None:
     console, rows = result_console(), found.table()
-    print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
+    print_name(console, name)
     best = rows[:PRINTED]
     title = f"Strongest of {len(rows)} substitutions for {found.label}"
     console.print(table(title, list(best.columns), best.formatted(), left=3))

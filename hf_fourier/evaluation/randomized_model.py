@@ -22,7 +22,7 @@ from hf_fourier.methods import METHODS
 from hf_fourier.models.calls import FunctionModule
 from hf_fourier.models.network import NetworkWrapper
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -228,7 +228,7 @@ def randomize_layers(
             "rho": sum(known) / len(known) if known else math.nan,
             "top": sum(top_overlap(a, b) for a, b in pairs) / len(pairs),
         })  # fmt: skip
-    return Table({name: [row[name] for row in rows] for name in ("layers", "drawn", "rho", "top")})
+    return table_of(rows)
 
 
 def _reset_norms(

@@ -24,7 +24,7 @@ from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.ordering import cut
 from hf_fourier.results.relevance import Relevance
 from hf_fourier.results.remarks import once
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch
 from hf_fourier.scoring.perturbation import Perturbation, run_perturbations
 from hf_fourier.scoring.score import Score
@@ -158,8 +158,7 @@ class Correction:
         return f"Correction({self})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:lines", self)
-        return html
+        return str(drawn_by("html.notebook:lines", self))
 
     def __str__(self) -> str:
         labels = f"{self.attribution.label!r}, in truth {self.true_label!r}"
@@ -223,7 +222,7 @@ class RectificationResult:
                         "fraction": min((trial.fraction for trial in firsts), default=math.nan),
                     }
                 )
-        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+        return table_of(rows)
 
     def summary(self, seed: int = 0) -> Table:
         """One row per ranking: the fraction of mistakes corrected within parts of the budget, with 95 % intervals.
@@ -250,7 +249,7 @@ class RectificationResult:
                 within = [sum(one.corrected(fraction) for one in searches) / len(searches) for searches in draws]
                 row[f"within {fraction:.4%}"] = float(np.mean(within)) if within else math.nan
             rows.append(row)
-        return Table({title: [row[title] for row in rows] for title in rows[0]})
+        return table_of(rows)
 
     @property
     def _controls(self) -> list[str]:
@@ -261,8 +260,7 @@ class RectificationResult:
         return f"RectificationResult({self.method} in {self.domain}: {counted})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:lines", self)
-        return html
+        return str(drawn_by("html.notebook:lines", self))
 
     def __str__(self) -> str:
         counted = f"{len(self.corrections)} mistakes, {self.already_correct} examples were right"

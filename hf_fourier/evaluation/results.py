@@ -13,7 +13,7 @@ from hf_fourier.evaluation.metrics.statistics import MIN_GROUPS, summarise
 from hf_fourier.evaluation.paper_table import is_of_method, paired_gap, paper_table
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.remarks import IN_PLACE
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ class Evaluation:
             in_place = IN_PLACE[self.replacement]
             return Table(found.columns, [*found.notes, in_place]) if in_place else found
         rows = [self._row(cell, name, seed) for cell in self.cells for name in cell.values]
-        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+        return table_of(rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """`table()` as a `pandas.DataFrame`.
@@ -130,7 +130,7 @@ class Evaluation:
                 row[name] = _interval(numbers, "mean", "low", "high")
                 row[f"{name}, gap to magnitude"] = _interval(numbers, "gap_magnitude", "gap_low", "gap_high")
             rows.append(row)
-        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+        return table_of(rows)
 
     def of(self, method: str, domain: str | None = None) -> MethodResult:
         """The result of a method (by its full spec, or its name) in a domain.
@@ -154,8 +154,7 @@ class Evaluation:
         return "\n".join([repr(self), found.blocks(width), *lines])
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:evaluation", self)
-        return html
+        return str(drawn_by("html.notebook:evaluation", self))
 
     def printed_table(self) -> Table:
         """`table` of the main quantities: those not at one fraction, and decisions kept at 4 %.
@@ -314,7 +313,7 @@ class SanityResult:
             }
             for check in self.checks
         ]
-        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+        return table_of(rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """`table()` as a `pandas.DataFrame`.
@@ -328,8 +327,7 @@ class SanityResult:
         return f"SanityResult({self.headline})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:sanity", self)
-        return html
+        return str(drawn_by("html.notebook:sanity", self))
 
     @property
     def headline(self) -> str:

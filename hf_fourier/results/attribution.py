@@ -96,8 +96,7 @@ class Attribution:
         )
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:attribution", self)
-        return html
+        return str(drawn_by("html.notebook:attribution", self))
 
     @property
     def incomplete(self) -> list[str]:

@@ -32,8 +32,7 @@ class AudioClip:
         return f"AudioClip({self.seconds:.2f} s at {self.rate} Hz)"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:clip", self)
-        return html
+        return str(drawn_by("html.notebook:clip", self))
 
     @property
     def seconds(self) -> float:

@@ -104,8 +104,7 @@ class GeneScores:
         return f"GeneScores({len(self)} cells × {len(self.genes)} genes by {self.by}{groups})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:ranked", self)
-        return html
+        return str(drawn_by("html.notebook:ranked", self))
 
     def table(self, group: str | None = None) -> Table:
         """The genes by the size of their mean score over all cells, 0 where a cell has none; largest first.

@@ -162,8 +162,7 @@ class Relevance:
         return f"Relevance({shape}: {self.description or self.kind})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:relevance", self)
-        return html
+        return str(drawn_by("html.notebook:relevance", self))
 
 
 def relevance(

@@ -44,8 +44,7 @@ class Spectrum:
         return f"Spectrum({len(self)} entries of {self.examples} examples: {', '.join(self.coordinates)})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:merged_spectrum", self)
-        return html
+        return str(drawn_by("html.notebook:merged_spectrum", self))
 
     def __len__(self) -> int:
         return len(self.score)

@@ -114,8 +114,7 @@ class Table:
         return [all(isinstance(value, kinds) for value in values) for values in self.columns.values()]
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:table", self)
-        return html
+        return str(drawn_by("html.notebook:table", self))
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
         """Write the table as UTF-8 CSV with a header line, and return the path; every CSV file is written here.
@@ -162,10 +161,10 @@ class Table:
         return "\n\n".join(texts)
 
 
-def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
+def table_of(rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> Table:
     """A table of rows: the columns in the order in which rows first name them, None where a row has no value."""
     titles = dict.fromkeys(title for row in rows for title in row)
-    return Table({title: [row.get(title) for row in rows] for title in titles})
+    return Table({title: [row.get(title) for row in rows] for title in titles}, notes)
 
 
 def inert_cell(value: Any) -> Any:

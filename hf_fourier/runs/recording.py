@@ -126,8 +126,7 @@ class Recording:
         )
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:recording", self)
-        return html
+        return str(drawn_by("html.notebook:recording", self))
 
     @property
     def labels(self) -> dict[str, float]:

@@ -61,8 +61,7 @@ class Results:
         return f"Results({self.folder.name!r}: {settings['model']} by {settings['method']}, {state})"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:run", self)
-        return html
+        return str(drawn_by("html.notebook:run", self))
 
     def __len__(self) -> int:
         """Number of examples in the data set (of finished ones in a stream that has not ended)."""

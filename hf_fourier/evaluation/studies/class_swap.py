@@ -23,7 +23,7 @@ from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import once
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch
 from hf_fourier.scoring.score import Score
 from hf_fourier.torch_state import exact
@@ -78,7 +78,7 @@ class ClassSwapResult:
             row |= {"low": rate.interval[0], "high": rate.interval[1], "gap_magnitude": gap.mean}
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1], "kept": math.fsum(kept) / len(kept)}
             rows.append(row)
-        return Table({title: [row[title] for row in rows] for title in rows[0]}, self.notes)
+        return table_of(rows, self.notes)
 
     def __repr__(self) -> str:
         return f"ClassSwapResult({len(self.recipients)} pairs)"

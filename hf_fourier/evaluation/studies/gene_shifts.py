@@ -13,7 +13,7 @@ from scipy import stats
 
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.studies import gene_shift_files as files
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 
 #: How many genes above and below in the same cell a gene is compared with, where all genes were perturbed.
 NEIGHBOURS = 2
@@ -175,7 +175,7 @@ class GeneShifts:
                     "Cosine_sim_random": random[place, 1] / random[place, 0] if random[place, 0] else None,
                 })  # fmt: skip
         rows.sort(key=_beyond_random)
-        return Table({name: [row[name] for row in rows] for name in (rows[0] if rows else ())})
+        return table_of(rows)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> GeneShifts:

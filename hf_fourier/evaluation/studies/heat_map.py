@@ -17,7 +17,7 @@ from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
 from hf_fourier.evaluation.studies import heat_file
 from hf_fourier.evaluation.studies.reading_columns import VALUE, classes_known, percent, right
 from hf_fourier.results.drawing import drawn_by
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +75,7 @@ class HeatMap:
         return f"HeatMap({self.model}: {len(self)} examples, {len(self.frequencies)} waves)"
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:spectrum", self)
-        return html
+        return str(drawn_by("html.notebook:spectrum", self))
 
     def __str__(self) -> str:
         return "\n".join([repr(self), *self.summary()])
@@ -141,18 +140,18 @@ class HeatMap:
             got = f"axes in {' and '.join(axis.unit for axis in self.axes)}"
             raise InputError(got, "frequencies in one unit", "look at `table`, which has those along each axis")
         wrong, clean = self.wrong(), self._wrong(self.clean[:, None])[:, 0]
-        names = ("from", "to", "mean", "low", "high", "increase", "increase_low", "increase_high", "waves")
-        columns: dict[str, list[Any]] = {name: [] for name in names}
+        rows = []
         for members in self._rings(rings):
             known = np.isfinite(wrong[:, members])
             sums = np.where(known, wrong[:, members], 0).sum(1)
             own = np.divide(sums, known.sum(1), out=np.full(len(self), math.nan), where=known.any(1))
             rate, increase = self._means(own[:, None], True)[0], self._means((own - clean)[:, None])[0]
-            ends = float(self.radii[members].min()), float(self.radii[members].max())
-            values = *ends, *_ends(rate), *_ends(increase), len(members)
-            for column, value in zip(columns, values, strict=True):
-                columns[column].append(value)
-        return Table(columns)
+            rows.append({
+                "from": float(self.radii[members].min()), "to": float(self.radii[members].max()),
+                "mean": rate.mean, "low": rate.low, "high": rate.high, "increase": increase.mean,
+                "increase_low": increase.low, "increase_high": increase.high, "waves": len(members),
+            })  # fmt: skip
+        return table_of(rows)
 
     def _rings(self, rings: int) -> list[np.ndarray]:
         """The numbers of the waves of each range of frequency, frequency 0 first."""
@@ -264,10 +263,6 @@ class HeatMap:
     def _means(self, values: np.ndarray, proportion: bool = False) -> list[MeanInterval]:
         clusters: Sequence[str] | None = self.clusters or None
         return [mean_interval(column, clusters, proportion) for column in values.T]
-
-
-def _ends(one: MeanInterval) -> tuple[float, float, float]:
-    return one.mean, one.low, one.high
 
 
 def _points(one: MeanInterval) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval
 from hf_fourier.evaluation.studies.reading_columns import percent
 from hf_fourier.results.drawing import drawn_by
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +92,7 @@ class SpectrumMeans(ABC):
         return "\n".join([repr(self), *self.summary()])
 
     def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:spectrum", self)
-        return html
+        return str(drawn_by("html.notebook:spectrum", self))
 
     @property
     def best(self) -> int:
@@ -128,19 +127,16 @@ class SpectrumMeans(ABC):
 
     def table(self) -> Table:
         """All means with their intervals: a row for each group, filter and band; Shapley values as one more filter."""
-        columns: dict[str, list[Any]] = {
-            name: []
-            for name in ("group", "filter", "band", "from", "to", "unit", "quantity", "mean", "low", "high", "n")
-        }
+        rows = []
         for group in dict.fromkeys([ALL, *self.groups]):
-            rows = [(name, self.quantity, self.accuracy(name, group)) for name in self.filters]
-            rows.append((SHAPLEY, "score", self.shapley_values(group)))
-            for name, quantity, intervals in rows:
-                for band, one in zip(self.bands, intervals, strict=True):
-                    values = (group, name, band.name, band.low, band.high, band.unit, quantity)
-                    for column, value in zip(columns, (*values, one.mean, one.low, one.high, one.n), strict=True):
-                        columns[column].append(value)
-        return Table(columns)
+            found = [(name, self.quantity, self.accuracy(name, group)) for name in self.filters]
+            for name, quantity, intervals in [*found, (SHAPLEY, "score", self.shapley_values(group))]:
+                rows += [
+                    {"group": group, "filter": name, "band": band.name, "from": band.low, "to": band.high,
+                     "unit": band.unit, "quantity": quantity, **asdict(one)}
+                    for band, one in zip(self.bands, intervals, strict=True)
+                ]  # fmt: skip
+        return table_of(rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """`table` as a `pandas.DataFrame`."""
@@ -161,8 +157,7 @@ class SpectrumMeans(ABC):
         Raises:
             MissingExtraError: If Jinja2 is not installed.
         """
-        text: str = drawn_by("hub.markdown:render_spectrum", self)
-        return text
+        return str(drawn_by("hub.markdown:render_spectrum", self))
 
     def plot(self, path: str | PathLike[str] | None = None, ax: Any = None) -> Any:
         """Draw it, a `matplotlib.figure.Figure`; see `hf_fourier.report.figures.model_spectrum.plot_spectrum`."""

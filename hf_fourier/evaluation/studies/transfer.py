@@ -9,7 +9,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods.exploration import has_flipped
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import BatchSize, examples_per_batch, grouped, in_batches, rows_for, score_of
 from hf_fourier.seeding import ExampleRng
@@ -59,4 +59,4 @@ def transfer_all(results: Sequence[Attribution], wrapper: ModelWrapper, batch_si
 
     for indices in grouped(pairs, lambda pair: pair[0].batch_key):
         in_batches(indices, examples_per_batch(pairs[indices[0]][0], batch_size, wrapper), predict)
-    return Table({name: [rows[i][name] for i in range(len(rows))] for name in rows[0]} if rows else {})
+    return table_of([rows[i] for i in range(len(rows))])
