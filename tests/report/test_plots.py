@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
@@ -185,6 +186,35 @@ def test_missing_matplotlib_is_said(monkeypatch):
 )
 def test_confidences_never_round_to_certainty(confidence, words):
     assert format_confidence(confidence) == words
+
+
+HOSTILE = ("$\\frac$", "_a $ b $")
+
+
+def named_figures():
+    """Figures whose rows, columns and legends bear names of users."""
+    from hf_fourier import plot_comparison
+    from hf_fourier.results.channels import ChannelScores
+    from tests.evaluation.test_model_spectrum import LOW, spectrum
+
+    found, _ = spectrum(LOW, by=[HOSTILE[i % 2] for i in range(40)])
+    yield "groups of a spectrum", found.plot()
+    yield "bands", replace(found, bands=tuple(replace(band, name=HOSTILE[0]) for band in found.bands)).plot()
+    yield "rankings", plot_comparison({name: picture(played=PLAYED) for name in HOSTILE})
+    scores = np.arange(4.0).reshape(2, 2)
+    yield "channels", ChannelScores(scores, HOSTILE, HOSTILE, 1, "ffc").plot()
+
+
+def test_names_of_users_are_drawn_as_they_stand(texts):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    for what, figure in named_figures():
+        FigureCanvasAgg(figure).draw()
+        own = [one for one in texts(figure) if "$" in one.get_text()]
+        assert own, what
+        assert not any(one.get_parse_math() for one in own), what
+        if what in ("groups of a spectrum", "rankings"):
+            assert any("_a $ b $" in one.get_text() for one in own), what
 
 
 @pytest.mark.parametrize("name", ["noise", "example"])

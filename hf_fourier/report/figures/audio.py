@@ -9,7 +9,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
-from hf_fourier.report.figures import panels
+from hf_fourier.report.figures import panels, style
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import decibels, profile
 
@@ -29,15 +29,15 @@ SHADES = "magma"
 
 def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: clean, kept and removed log-mel above; modulations, where they act and the curve below."""
-    above, below = panels.stack(figure, [1.0, 1.15])
-    levels = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
+    above, below = style.stack(figure, [1.0, 1.15])
+    levels = panels.renders(attribution, fraction)
     record, view = record_of(attribution), cast(Any, attribution.view)
     seconds = (0.0, levels[0].shape[1] * view.hop)
     titles = wording.panel_titles(record, fraction, "The clip as the model gets it")
     shown = _spectrograms(above, levels, titles, seconds)
     for axes in shown:
         _mel_ticks(axes, attribution, len(levels[0]))
-    panels.label_axis(shown[0], "y", f"Hz ({len(levels[0])} mel bands)")
+    style.label(shown[0], y=f"Hz ({len(levels[0])} mel bands)")
     mask = attribution.mask(fraction).numpy()
     flat = features(attribution, mask)
     grid = below.add_gridspec(2, 3)
@@ -48,15 +48,14 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
             place, flat, "How the spectrogram is modulated:\npower in grey, top features in yellow", upward=True
         )
         if attribution.layout.with_role("frequency"):
-            panels.label_axis(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
+            style.label(place, x=f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
     else:
         text = f"Power of the {record.noun},\nand the fraction in the top"
         panels.by_frequency(below, grid, 0, attribution, fraction, text)
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
     _mel_ticks(where, attribution, len(levels[0]))
-    panels.label_axis(where, "x", "seconds")
-    panels.label_axis(where, "y", "Hz")
+    style.label(where, x="seconds", y="Hz")
     panels.model(below.add_subplot(grid[:, 2]), record, fraction)
 
 
@@ -73,31 +72,27 @@ def remark(attribution: Attribution) -> str:
 
 def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the waveform; clean, kept and removed spectrograms; the spectrum in Hz, the choice, the curve."""
-    sounds = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
-    above, middle, below = panels.stack(figure, [0.62, 1.0, 1.15])
+    sounds = panels.renders(attribution, fraction)
+    above, middle, below = style.stack(figure, [0.62, 1.0, 1.15])
     record = record_of(attribution)
     _waveform(above.add_subplot(), sounds[0], sounds[1], wording.format_fraction(fraction))
     shown = _spectrograms(
         middle, [levels(sound) for sound in sounds], wording.panel_titles(record, fraction, "The clip"),
         (0.0, sounds[0].seconds), (0.0, sounds[0].rate / 2),
     )  # fmt: skip
-    panels.label_axis(shown[0], "y", "Hz")
-    grid = below.add_gridspec(2, 3)
-    mask = attribution.mask(fraction).numpy()
-    flat = features(attribution, mask)
-    if flat is not None:
-        panels.spectrum(below.add_subplot(grid[:, 0]), flat, "", upward=bool(attribution.layout.with_role("frequency")))
-    wide, layout = slice(0, 2) if flat is None else slice(1, 2), attribution.layout
-    line = profile(attribution, mask)
-    single = layout.with_role("frequency") and not layout.with_role("position") and not layout.bands
-    if single and line is not None:  # one feature per frequency
-        pair = below.add_subplot(grid[0, wide]), below.add_subplot(grid[1, wide])
-        panels.show_chosen(pair[1], line)
-        _magnitudes(pair[0], attribution, fraction)
-        pair[0].sharex(pair[1])
-        pair[0].tick_params(labelbottom=False)
-    else:
-        panels.by_frequency(below, grid, wide, attribution, fraction, "Power, and the fraction in the top")
+    style.label(shown[0], y="Hz")
+    mask, layout = attribution.mask(fraction).numpy(), attribution.layout
+    frequency, line = layout.with_role("frequency"), profile(attribution, mask)
+    if not frequency or layout.with_role("position") or layout.bands or line is None:
+        panels.features(below, attribution, fraction, features(attribution, mask), "", upward=bool(frequency),
+                        power_text="Power, and the fraction in the top")  # fmt: skip
+        return
+    grid = below.add_gridspec(2, 3)  # one feature per frequency
+    upper, lower = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
+    panels.show_chosen(lower, line)
+    _magnitudes(upper, attribution, fraction)
+    upper.sharex(lower)
+    upper.tick_params(labelbottom=False)
     panels.model(below.add_subplot(grid[:, 2]), record, fraction)
 
 
@@ -115,8 +110,7 @@ def _spectrograms(
             level, origin="lower", aspect="auto", cmap=SHADES, vmin=min(low, top - 1), vmax=top,
             extent=(*seconds, *(hertz or (0, len(level)))), interpolation="nearest", gid=f"spectrogram-{i}",
         )  # fmt: skip
-        panels.title(axes, text)
-        panels.label_axis(axes, "x", "seconds")
+        style.label(axes, text, x="seconds")
         if i:
             axes.tick_params(labelleft=False)
         shown.append(axes)
@@ -149,12 +143,11 @@ def band_centres(attribution: Attribution, bands: int) -> Array:
 
 def _waveform(axes: Axes, clean: AudioClip, kept: AudioClip, share: str) -> None:
     places = np.arange(len(clean.samples)) / clean.rate
-    axes.plot(places, clean.samples, color=panels.SOFT, linewidth=0.6, label="the clip", gid="clean")
-    axes.plot(places, kept.samples, color=panels.KEPT, linewidth=0.6, label=f"top {share} alone", gid="kept")
+    axes.plot(places, clean.samples, color=style.SOFT, linewidth=0.6, label="the clip", gid="clean")
+    axes.plot(places, kept.samples, color=style.KEPT, linewidth=0.6, label=f"top {share} alone", gid="kept")
     axes.set_xlim(0, clean.seconds)
-    panels.label_axis(axes, "x", "seconds")
-    panels.label_axis(axes, "y", "amplitude")
-    panels.title(axes, f"The waveform (grey), and what the top {share} of its frequencies rebuild (blue)")
+    text = f"The waveform (grey), and what the top {share} of its frequencies rebuild (blue)"
+    style.label(axes, text, x="seconds", y="amplitude")
 
 
 def _magnitudes(axes: Axes, attribution: Attribution, fraction: float) -> None:
@@ -164,12 +157,11 @@ def _magnitudes(axes: Axes, attribution: Attribution, fraction: float) -> None:
     level, hertz = decibels(power, 100.0), column.values.double().numpy()
     mask = attribution.mask(fraction).numpy()
     order = np.argsort(hertz)
-    axes.plot(hertz[order], level[order], color=panels.SOFT, linewidth=0.5, gid="magnitude")
+    axes.plot(hertz[order], level[order], color=style.SOFT, linewidth=0.5, gid="magnitude")
     axes.plot(hertz[mask], level[mask], linestyle="", marker=".", markersize=4, markeredgewidth=0.3,
-              color=panels.CHOSEN, markeredgecolor=panels.INK, gid="chosen")  # fmt: skip
-    panels.label_axis(axes, "y", "dB")
-    panels.title(axes, "Magnitude of each frequency (grey; 0 dB: the strongest), top ones in yellow,\n"
-                       "and the fraction in the top")  # fmt: skip
+              color=style.CHOSEN, markeredgecolor=style.INK, gid="chosen")  # fmt: skip
+    text = "Magnitude of each frequency (grey; 0 dB: the strongest), top ones in yellow,\nand the fraction in the top"
+    style.label(axes, text, y="dB")
 
 
 def levels(sound: AudioClip) -> Array:

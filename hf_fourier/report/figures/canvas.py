@@ -77,6 +77,12 @@ def drawn_or_into(
     return whole
 
 
+def arrange(figure: Figure, height: float, width: float = WIDTH) -> None:
+    """Set a figure's size in inches, and the layout that leaves room for its texts."""
+    figure.set_size_inches(width, height)
+    figure.set_layout_engine("constrained")
+
+
 def looks() -> Any:
     """Matplotlib's own settings of how things look, so that a user's style sheet does not take a figure apart."""
     from matplotlib import rcParamsDefault as defaults

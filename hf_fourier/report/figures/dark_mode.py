@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.report.figures import panels
+from hf_fourier.report.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
 GROUND, PAPER, LIGHT, SOFT = "#14171b", "#1e2228", "#e9ebee", "#a5adb8"
 #: Colours that are too dark on a dark ground, and what stands for them.
-LIGHTER = {panels.KEPT: "#78b7f5", panels.DELETED: "#ffa25c", panels.SOFT: SOFT, panels.INK: LIGHT, "black": LIGHT,
+LIGHTER = {style.KEPT: "#78b7f5", style.DELETED: "#ffa25c", style.SOFT: SOFT, style.INK: LIGHT, "black": LIGHT,
            "#000000": LIGHT, "white": PAPER, "#ffffff": PAPER, "#22785a": "#6fd0a8", "#7a3e9d": "#cfa0f0"}  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def darken(figure: Figure) -> Figure:
             continue
         boxes |= {id(text) for text in axes.texts}  # a sheet with boxes of letters
         for bar in axes.patches:
-            if same_color(bar.get_facecolor()[:3], panels.INK):
+            if same_color(bar.get_facecolor()[:3], style.INK):
                 bar.set_facecolor(_lighter(bar.get_facecolor()))
     for text in figure.findobj(Text):
         if id(text) not in boxes:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import WIDTH, drawn_or_into
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.canvas import arrange, drawn_or_into
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.results.gene_groups import GroupSums, comparable, welch
 
@@ -36,8 +36,7 @@ def plot_groups(found: GeneScores, path: str | PathLike[str] | None, kind: str, 
         _draw(axes, found, sums, chosen, kind)
 
     def fill(figure: Figure) -> None:
-        figure.set_size_inches(WIDTH, 1.9 + 0.34 * len(sums.groups))
-        figure.set_layout_engine("constrained")
+        arrange(figure, 1.9 + 0.34 * len(sums.groups))
         into(figure.subplots())
 
     return drawn_or_into(ax, into, fill, path)
@@ -78,24 +77,21 @@ def _draw(axes: Axes, found: GeneScores, sums: GroupSums, chosen: list[int], kin
         rows, columns = (part.ravel() for part in np.indices(means.shape))
         sizes = LARGEST * shares.ravel()
         drawn = axes.scatter(
-            columns, rows, s=sizes, c=means.ravel(), edgecolors=panels.SOFT, linewidths=0.5, gid="genes", **colours
+            columns, rows, s=sizes, c=means.ravel(), edgecolors=style.SOFT, linewidths=0.5, gid="genes", **colours
         )
         for share in (0.2, 0.6, 1.0):
             text = f"{100 * share:.0f} %"
-            axes.scatter([], [], s=LARGEST * share, c="white", edgecolors=panels.SOFT, linewidths=0.5, label=text)
-        axes.legend(
-            title="cells with the gene", loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, frameon=False, fontsize=8,
-            title_fontsize=8,
-        )  # fmt: skip
+            axes.scatter([], [], s=LARGEST * share, c="white", edgecolors=style.SOFT, linewidths=0.5, label=text)
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 3}
+        style.legend(axes, title="cells with the gene", title_fontsize=8, **place)
         axes.set_xlim(-0.6, len(chosen) - 0.4)
         axes.set_ylim(len(sums.groups) - 0.4, -0.6)
     else:
         drawn = axes.imshow(means, aspect="auto", interpolation="nearest", gid="genes", **colours)
-    axes.set_xticks(range(len(chosen)), [drawable(found.symbols[i], 16) for i in chosen], rotation=90, fontsize=7)
+    style.ticks(axes, "x", [drawable(found.symbols[i], 16) for i in chosen], rotation=90, fontsize=7)
     names = [f"{drawable(name, 24)} ({cells:.0f})" for name, cells in zip(sums.groups, sums.cells, strict=True)]
-    axes.set_yticks(range(len(names)), names)
-    assert axes.figure is not None
+    style.ticks(axes, "y", names)
     label = "\n".join(wrap(f"mean {found.measure}", 60)[:3])
-    axes.figure.colorbar(drawn, ax=axes, pad=0.01).set_label(label, fontsize=7)
+    style.colour_bar(axes, drawn, pad=0.01).set_label(label, fontsize=7)
     title = f"Highest scores of each {found.groupby or ('group' if found.groups else 'label')} against all other cells"
-    axes.set_title(title, loc="right", color=panels.INK, **plain(title))
+    axes.set_title(title, loc="right", color=style.INK, **plain(title))

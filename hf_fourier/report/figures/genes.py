@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
-from hf_fourier.report.figures import panels, tokens
+from hf_fourier.report.figures import style, tokens
 from hf_fourier.report.figures.fonts import drawable, font_families
 from hf_fourier.results import relevance
 
@@ -36,12 +36,12 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     values = tokens.by_token(found)
     best = np.argsort(-np.abs(values), kind="stable")[:MOST]
     tall = height(attribution, width) - tokens.BELOW + tokens.HEAD
-    above, below = panels.stack(figure, [tall, tokens.BELOW - tokens.HEAD])
+    above, below = style.stack(figure, [tall, tokens.BELOW - tokens.HEAD])
     left, right = above.subplots(1, 2, width_ratios=[1, 1.15])
     names = [drawable(attribution.names[i], 16) for i in best]
     _bars(left, names, values[best], best, found)
     text = textwrap.fill(f"The {len(best)} strongest genes: {found.description}", 68)
-    panels.title(left, f"{text}\n({wording.colours(record_of(attribution), found)})")
+    style.label(left, f"{text}\n({wording.colours(record_of(attribution), found)})")
     _ranking(right, values, best, names, found.measure)
     tokens.frequencies(below, attribution, fraction)
 
@@ -49,22 +49,22 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
 def _bars(axes: Axes, names: list[str], values: Any, ranks: Any, found: relevance.Relevance) -> None:
     """One bar per gene, the strongest on top, with its rank in the cell."""
     places = np.arange(len(values))
-    colours = [panels.SUPPORTING if value >= 0 else panels.OPPOSING for value in values]
-    axes.barh(places, values, color=colours, edgecolor=panels.INK, linewidth=0.4, gid="genes")
+    colours = [style.SUPPORTING if value >= 0 else style.OPPOSING for value in values]
+    axes.barh(places, values, color=colours, edgecolor=style.INK, linewidth=0.4, gid="genes")
     labels = [f"{name}  (rank {rank + 1})" for name, rank in zip(names, ranks, strict=True)]
-    axes.set_yticks(places, labels, fontsize=8, fontfamily=font_families("".join(labels)), parse_math=False)
+    style.ticks(axes, "y", labels, fontsize=8)
     axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.axvline(0, color=panels.INK, linewidth=0.6)
+    axes.axvline(0, color=style.INK, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5)
-    panels.label_axis(axes, "x", f"{found.measure} (rank: place among the {len(found.values)} genes that were read)")
+    style.label(axes, x=f"{found.measure} (rank: place among the {len(found.values)} genes that were read)")
 
 
 def _ranking(axes: Axes, values: Any, best: Any, names: list[str], measure: str) -> None:
     """All genes in the cell's order, the strongest few named."""
     ranks = np.arange(1, len(values) + 1)
-    colours = [panels.SUPPORTING if value >= 0 else panels.OPPOSING for value in values]
+    colours = [style.SUPPORTING if value >= 0 else style.OPPOSING for value in values]
     axes.vlines(ranks, 0, values, colors=colours, linewidth=1.2, gid="ranking")
-    axes.axhline(0, color=panels.SOFT, linewidth=0.6)
+    axes.axhline(0, color=style.SOFT, linewidth=0.6)
     free: list[tuple[float, float]] = []
     reach = float(np.abs(values).max(initial=0.0)) or 1.0
     for i, name in zip(best[:12], names, strict=False):
@@ -81,6 +81,5 @@ def _ranking(axes: Axes, values: Any, best: Any, names: list[str], measure: str)
                           parse_math=False, fontfamily=font_families(name))  # fmt: skip
     axes.set_xlim(0, len(values) + 1)
     axes.margins(y=0.12)
-    panels.label_axis(axes, "x", "rank in the cell (left: most above its usual level)")
-    panels.label_axis(axes, "y", measure)
-    panels.title(axes, "The same numbers for all genes, in the order that the model reads them")
+    place = "rank in the cell (left: most above its usual level)"
+    style.label(axes, "The same numbers for all genes, in the order that the model reads them", x=place, y=measure)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import WIDTH, drawn_or_into
-from hf_fourier.report.figures.fonts import drawable, plain
+from hf_fourier.evaluation.metrics.statistics import MeanInterval
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.canvas import arrange, drawn_or_into
+from hf_fourier.report.figures.fonts import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +62,7 @@ def plot_heat_map(found: HeatMap, path: str | PathLike[str] | None = None, ax: A
 
 def _fill(figure: Figure, found: HeatMap) -> None:
     planes = _planes(found)
-    figure.set_size_inches(WIDTH, HEIGHT if len(planes) < 2 else HEIGHT * 0.85)
-    figure.set_layout_engine("constrained")
+    arrange(figure, HEIGHT if len(planes) < 2 else HEIGHT * 0.85)
     if not planes:
         _line(figure.subplots(), found)
     else:
@@ -75,9 +75,8 @@ def _fill(figure: Figure, found: HeatMap) -> None:
             axes[-1].set_visible(False)
     level = f"waves of {found.made_by.get('level', 0):g} × the signal's norm"
     lines = [f"{found.model}: {len(found)} examples, {level}", *found.summary()]
-    title = "\n".join(textwrap.fill(drawable(line, 300), 150) for line in lines)
-    figure.suptitle(title, x=0.012, ha="left", size=10, gid="headline", **plain(title))
-    figure.supxlabel(f"{PLACES[not planes]} {CAPTION}", x=0.012, ha="left", size=9, style="italic")
+    style.headline(figure, "\n".join(textwrap.fill(drawable(line, 300), 150) for line in lines))
+    style.caption(figure, f"{PLACES[not planes]} {CAPTION}")
 
 
 def _planes(found: HeatMap) -> list[tuple[int, int]]:
@@ -100,14 +99,12 @@ def _plane(axes: Axes, found: HeatMap, first: int, second: int) -> None:
     mesh = axes.pcolormesh(_edges(columns), _edges(rows), grid, cmap="magma", vmin=0, vmax=top or 1.0, gid="heat map")
     axes.invert_yaxis()
     axes.set_box_aspect(1)
-    assert axes.figure is not None
-    bar = axes.figure.colorbar(mesh, ax=axes, shrink=0.75, pad=0.02)
-    bar.ax.axhline(100 * found.clean_rate().mean, color=panels.SOFT, linewidth=1.5)
+    bar = style.colour_bar(axes, mesh, shrink=0.75, pad=0.02)
+    bar.ax.axhline(100 * found.clean_rate().mean, color=style.SOFT, linewidth=1.5)
     names = [f"{found.axes[place].name} [{found.axes[place].unit}]" for place in (first, second)]
-    panels.label_axis(axes, "y", names[0])
-    panels.label_axis(axes, "x", names[1])
+    style.label(axes, x=names[1], y=names[0])
     rest = f", {' and '.join(found.axes[place].name for place in others)} 0" if others else ""
-    panels.title(axes, f"{found.quantity.capitalize()} with one wave added [%]{rest}")
+    style.label(axes, f"{found.quantity.capitalize()} with one wave added [%]{rest}")
 
 
 def _edges(places: np.ndarray) -> np.ndarray:
@@ -121,31 +118,22 @@ def _edges(places: np.ndarray) -> np.ndarray:
 def _line(axes: Axes, found: HeatMap) -> None:
     """The rate by the frequency along the only axis, with intervals."""
     places, rates = found.frequencies[:, 0], found.rates()
-    drawn_places = [i for i in np.argsort(places).tolist() if places[i] > 0]
-    _intervals(axes, places[drawn_places], [(r.mean, r.low, r.high) for r in (rates[i] for i in drawn_places)])
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    shown = [i for i in np.argsort(places).tolist() if places[i] > 0]
+    style.mean_line(axes, places[shown], [rates[i] for i in shown], color=style.KEPT, marker="o")
+    style.log_scale(axes)
     _finish(axes, found, f"frequency [{found.axes[0].unit}]", "With one wave added")
 
 
 def _rings(axes: Axes, found: HeatMap) -> None:
     """The mean rate by radial frequency."""
     rows = [row for row in found.by_radius().rows() if row["to"] > 0]
-    places = np.array([(row["from"] + row["to"]) / 2 for row in rows])
-    _intervals(axes, places, [(row["mean"], row["low"], row["high"]) for row in rows])
+    places = [(row["from"] + row["to"]) / 2 for row in rows]
+    rates = [MeanInterval(row["mean"], row["low"], row["high"], len(found)) for row in rows]
+    style.mean_line(axes, places, rates, color=style.KEPT, marker="o")
     _finish(axes, found, f"frequency, all directions [{found.axes[0].unit}]", "By frequency")
 
 
-def _intervals(axes: Axes, places: np.ndarray, rows: list[tuple[float, float, float]]) -> None:
-    means, low, high = (100 * np.array(column) for column in zip(*rows, strict=True)) if rows else [np.zeros(0)] * 3
-    spread = np.nan_to_num(np.maximum([means - low, high - means], 0))
-    axes.errorbar(places, means, yerr=spread, color=panels.KEPT, marker="o", markersize=4, linewidth=1.2, capsize=2)
-
-
 def _finish(axes: Axes, found: HeatMap, label: str, words: str) -> None:
-    axes.axhline(100 * found.clean_rate().mean, color=panels.SOFT, linewidth=1.0, gid="clean")
+    axes.axhline(100 * found.clean_rate().mean, color=style.SOFT, linewidth=1.0, gid="clean")
     axes.set_ylim(0, min(104.0, 1.15 * max(axes.get_ylim()[1], 100 * found.clean_rate().mean, 1.0)))
-    panels.label_axis(axes, "x", label)
-    panels.label_axis(axes, "y", f"{found.quantity} [%]")
-    panels.title(axes, words)
+    style.label(axes, words, x=label, y=f"{found.quantity} [%]")

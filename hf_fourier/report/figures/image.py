@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
-from hf_fourier.report.figures import mask_contours, panels
+from hf_fourier.report.figures import mask_contours, panels, style
 from hf_fourier.report.figures.feature_map import features
 
 if TYPE_CHECKING:
@@ -22,24 +22,19 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
 
     Where a mask was explained, the model's mask of each picture is outlined on it.
     """
-    above, below = panels.stack(figure, [1.12, 1.0])
-    images = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
+    above, below = style.stack(figure, [1.12, 1.0])
     masks = mask_contours.predicted(attribution, fraction)
     classes = mask_contours.classes_of(masks[0])
-    for i, (image, text) in enumerate(zip(images, wording.panel_titles(record_of(attribution), fraction), strict=True)):
+    titles = wording.panel_titles(record_of(attribution), fraction)
+    for i, (image, text) in enumerate(zip(panels.renders(attribution, fraction), titles, strict=True)):
         axes = above.add_subplot(1, 3, i + 1)
         panels.show_image(axes, image, text)
         size = np.asarray(image).shape[:2]
         mask_contours.trace(axes, masks[i], size, f"mask-{i}", classes)
         if i and masks[i] is not None:
             mask_contours.trace(axes, masks[0], size, f"clean-mask-{i}", classes, dashed=True)
-    _features(below, attribution, fraction)
-
-
-def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
-    """The spectrum (for features without frequency their map), choice by frequency and the model's predictions."""
     text = "Where the features lie:\npower in grey, top features in yellow"
     if attribution.layout.with_role("frequency"):
         text = "Power: grey; top features in any channel: yellow\n(middle: coarse shapes, edge: fine detail)"
     flat = features(attribution, attribution.mask(fraction).numpy())
-    panels.features(figure, attribution, fraction, flat, text)
+    panels.features(below, attribution, fraction, flat, text)

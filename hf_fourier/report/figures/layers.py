@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.methods.freqx import CHANCE_LEVEL
-from hf_fourier.report.figures import panels
+from hf_fourier.report.figures import style
 from hf_fourier.report.figures.fonts import drawable, plain
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def draw(figure: FigureBase, attribution: Attribution) -> None:
     if not all(extras["is_cut"]):
         note = "“Branch”: only a part of the score goes through this layer."
     note += f" The energy of a single frequency has a standard error of {100 * error:.0f} %." if error else ""
-    figure.supxlabel(note, fontsize=8, style="italic", x=0.012, ha="left", **plain(note))
+    style.caption(figure, note, size=8)
 
 
 def labels(names: list[str], cuts: list[bool]) -> list[str]:
@@ -87,24 +87,23 @@ def _energy(axes: Axes, energy: Array) -> None:
     low = min(max(0.1, float(shown.min()) if shown.count() else 0.1), top / 10)
     image = axes.imshow(shown, cmap="Greys", norm=LogNorm(low, top), aspect="auto", gid="layer-energy")
     _bar(axes, image, [low, (low * top) ** 0.5, top], "% of its energy")
-    panels.title(axes, "Layer by layer, the input on top:\nwhich frequencies carry its energy")
+    style.label(axes, "Layer by layer, the input on top:\nwhich frequencies carry its energy")
 
 
 def _bits(axes: Axes, energy: Array, bits: Array) -> None:
     """Bits around those of chance."""
     from matplotlib.colors import TwoSlopeNorm
 
-    shades = panels.diverging().with_extremes(bad="#d9d9d9")
+    shades = style.diverging().with_extremes(bad="#d9d9d9")
     top = max(2 * CHANCE_LEVEL, float(bits[energy >= LEAST].max(initial=0.0)))
     shown = np.ma.masked_where(energy < LEAST, bits)
     image = axes.imshow(shown, cmap=shades, norm=TwoSlopeNorm(CHANCE_LEVEL, 0, top), aspect="auto", gid="layer-bits")
     _bar(axes, image, [0, CHANCE_LEVEL, top], "bits (by chance 0.385)")
-    panels.title(axes, "How far its neurons agree on them\n(orange: more than by chance, blue: they cancel)")
+    style.label(axes, "How far its neurons agree on them\n(orange: more than by chance, blue: they cancel)")
 
 
 def _bar(axes: Axes, image: Any, ticks: list[float], text: str) -> None:
-    assert axes.figure is not None
-    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
+    bar = style.colour_bar(axes, image, pad=0.02, aspect=30)
     bar.ax.minorticks_off()
     bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
     bar.set_label(text, fontsize=8, **plain(text))
@@ -112,11 +111,10 @@ def _bar(axes: Axes, image: Any, ticks: list[float], text: str) -> None:
 
 def _spread(axes: Axes, effective: Array) -> None:
     """The effective number of frequencies of each layer."""
-    axes.barh(range(len(effective)), effective, height=0.7, color=panels.SOFT, gid="layer-spread")
+    axes.barh(range(len(effective)), effective, height=0.7, color=style.SOFT, gid="layer-spread")
     axes.set_xlim(0, 1.05 * max(1.0, float(effective.max())))
     axes.locator_params(axis="x", nbins=4)
-    panels.label_axis(axes, "x", "2^entropy")
-    panels.title(axes, "How many frequencies\nit spreads over")
+    style.label(axes, "How many frequencies\nit spreads over", x="2^entropy")
 
 
 def _ticks(axes: Axes, radius: Array, unit: str) -> None:
@@ -124,4 +122,4 @@ def _ticks(axes: Axes, radius: Array, unit: str) -> None:
     step = max(1, -(-len(radius) // 6))
     places = range(0, len(radius), step)
     axes.set_xticks(places, [f"{radius[place]:.3g}" for place in places])
-    panels.label_axis(axes, "x", f"mean frequency of the band [{unit}]" if len(radius) > 1 else "all features")
+    style.label(axes, x=f"mean frequency of the band [{unit}]" if len(radius) > 1 else "all features")

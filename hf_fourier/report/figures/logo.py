@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import WIDTH, drawn_or_into
-from hf_fourier.report.figures.fonts import BASE, drawable, plain
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.canvas import arrange, drawn_or_into
+from hf_fourier.report.figures.fonts import BASE, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,11 +28,7 @@ CHEMISTRY = {"DE": "#c93333", "KRH": "#2b65b8", "STNQCGY": "#2a9d3f"}
 
 def plot_mutations(found: Mutations, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
     """See `Mutations.plot`; the figure is 11 inches wide and has a row for every 60 letters that were asked."""
-
-    def into(axes: Axes) -> None:
-        _letters(axes, found, 0, len(found))
-
-    return drawn_or_into(ax, into, lambda figure: _fill(figure, found), path)
+    return drawn_or_into(ax, lambda axes: _letters(axes, found, 0, len(found)), lambda one: _fill(one, found), path)
 
 
 def draw_letter(axes: Axes, letter: str, place: float, height: float, colour: str) -> None:
@@ -54,8 +50,7 @@ def _fill(figure: Figure, found: Mutations) -> None:
     first, end = (int(asked[0]), int(asked[-1]) + 1) if len(asked) else (0, len(found))
     rows = [(start, min(end, start + ROW)) for start in range(first, end, ROW)]
     tall = 0.13 * len(found.alphabet) + 0.35
-    figure.set_size_inches(WIDTH, 0.9 + len(rows) * (1.7 + tall))
-    figure.set_layout_engine("constrained")
+    arrange(figure, 0.9 + len(rows) * (1.7 + tall))
     axes: Any = figure.subplots(2 * len(rows), 1, squeeze=False, height_ratios=[1.4, tall] * len(rows))[:, 0]
     largest = float(np.nanmax(np.abs(found.effects), initial=0.0)) or 1.0
     for number, (start, stop) in enumerate(rows):
@@ -66,8 +61,7 @@ def _fill(figure: Figure, found: Mutations) -> None:
             one.set_xlim(start + 0.5, start + min(ROW, end - first) + 0.5)
     figure.colorbar(image, ax=axes[1::2].tolist(), shrink=0.8, pad=0.01, label=f"change of the {found.quantity}")
     title = f"{found.model}: {found.label}, {found.quantity} {found.value:.4g}"
-    text = "\n".join(textwrap.wrap(drawable(title, 200), 120))
-    figure.suptitle(text, x=0.012, ha="left", size=10, gid="headline", **plain(text))
+    style.headline(figure, "\n".join(textwrap.wrap(drawable(title, 200), 120)))
 
 
 def _letters(axes: Axes, found: Mutations, start: int, stop: int) -> None:
@@ -81,8 +75,8 @@ def _letters(axes: Axes, found: Mutations, start: int, stop: int) -> None:
     room = 0.05 * ((high - low) or 1.0)
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(start + 0.5, stop + 0.5)
-    axes.axhline(0, color=panels.INK, linewidth=0.6)
-    panels.label_axis(axes, "y", "for the label")
+    axes.axhline(0, color=style.INK, linewidth=0.6)
+    style.label(axes, y="for the label")
 
 
 def _map(axes: Axes, found: Mutations, start: int, stop: int, largest: float) -> Any:
@@ -95,10 +89,10 @@ def _map(axes: Axes, found: Mutations, start: int, stop: int, largest: float) ->
         gid="effects",
     )  # fmt: skip
     own = np.argwhere(found.one_hot()[start:stop])
-    axes.plot(own[:, 0] + start + 1, own[:, 1], ".", color=panels.INK, markersize=2.5, gid="own letters")
+    axes.plot(own[:, 0] + start + 1, own[:, 1], ".", color=style.INK, markersize=2.5, gid="own letters")
     axes.set_yticks(range(len(found.alphabet)), found.alphabet, fontsize=6 if len(found.alphabet) > 8 else 8)
     axes.set_xticks(_ticks(start, stop))
-    panels.label_axis(axes, "x", found.unit)
+    style.label(axes, x=found.unit)
     return image
 
 
@@ -110,5 +104,5 @@ def _ticks(start: int, stop: int) -> Sequence[int]:
 
 def _colour(found: Mutations, letter: str) -> str:
     if found.unit == "base":
-        return BASES.get(letter, panels.SOFT)
+        return BASES.get(letter, style.SOFT)
     return next((colour for kinds, colour in CHEMISTRY.items() if letter in kinds), "#333333")

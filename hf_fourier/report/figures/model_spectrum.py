@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.evaluation.studies.spectrum_means import ALL
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import WIDTH, drawn_or_into
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.canvas import arrange, drawn_or_into
 from hf_fourier.report.figures.fonts import drawable, plain
-from hf_fourier.report.figures.overview import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,46 +55,41 @@ def plot_spectrum(spectrum: SpectrumMeans, path: str | PathLike[str] | None = No
 
 
 def _fill(figure: Figure, spectrum: SpectrumMeans) -> None:
-    figure.set_size_inches(WIDTH, HEIGHT)
-    figure.set_layout_engine("constrained")
+    arrange(figure, HEIGHT)
     axes: Any = figure.subplots(2, 2)
     _cuts(axes[0, 0], spectrum)
     _single(axes[0, 1], spectrum)
     _noise(axes[1, 0], spectrum)
     _values(axes[1, 1], spectrum)
     lines = [f"{spectrum.model}: {len(spectrum)} examples", *spectrum.summary()]
-    title = "\n".join(drawable(line, 150) for line in lines)
-    figure.suptitle(title, x=0.012, ha="left", size=10, gid="headline", **plain(title))
-    figure.supxlabel(CAPTION, x=0.012, ha="left", size=9, style="italic")
+    style.headline(figure, "\n".join(drawable(line, 150) for line in lines))
+    style.caption(figure, CAPTION)
 
 
 def _cuts(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The accuracy by the cut-off of a low-pass and a high-pass filter, with the points where half is lost."""
-    for number, (name, words) in enumerate(
-        [("low-pass", "only below the cut-off"), ("high-pass", "only above the cut-off")]
-    ):
-        intervals = spectrum.accuracy(name)
+    words = {"low-pass": "only below the cut-off", "high-pass": "only above the cut-off"}
+    for number, name in enumerate(words):
         edges = [band.high if name == "low-pass" else band.low for band in spectrum.bands]
-        shown = [i for i, edge in enumerate(edges) if edge > 0]
-        _errorbars(axes, [edges[i] for i in shown], [intervals[i] for i in shown], COLOURS[number], words, number)
+        points = [(edge, one) for edge, one in zip(edges, spectrum.accuracy(name), strict=True) if edge > 0]
+        _means(axes, number, [one for _, one in points], words[name], [edge for edge, _ in points])
         half = spectrum.half_point(name)
         if math.isfinite(half.mean):
-            axes.axvline(half.mean, color=COLOURS[number], linewidth=0.8, linestyle=":", gid=f"half {name}")
+            axes.axvline(half.mean, color=style.COLOURS[number], linewidth=0.8, linestyle=":", gid=f"half {name}")
     _ends(axes, spectrum)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
-    panels.label_axis(axes, "x", f"cut-off [{spectrum.bands[-1].unit}]; dotted: half is lost")
-    panels.title(axes, "How far can the spectrum be cut?")
+    style.log_scale(axes)
+    style.label(
+        axes, "How far can the spectrum be cut?", x=f"cut-off [{spectrum.bands[-1].unit}]; dotted: half is lost"
+    )
     _percent_axis(axes, spectrum)
 
 
 def _single(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The accuracy without one band, and with it alone."""
     for number, (name, words) in enumerate([("band-stop", "without this band"), ("band-pass", "this band alone")]):
-        _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number], words, number)
+        _means(axes, number, spectrum.accuracy(name), words)
     _ends(axes, spectrum)
-    panels.title(axes, "Which bands are needed, which suffice?")
+    style.label(axes, "Which bands are needed, which suffice?")
     _percent_axis(axes, spectrum)
     _band_axis(axes, spectrum)
 
@@ -105,18 +99,11 @@ def _noise(axes: Axes, spectrum: SpectrumMeans) -> None:
     levels = [name for name in spectrum.filters if name.startswith("noise")]
     for number, name in enumerate(levels):
         words = f"noise of {name.removeprefix('noise ')} × the signal's norm"
-        _errorbars(
-            axes,
-            range(len(spectrum.bands)),
-            spectrum.accuracy(name),
-            COLOURS[(number + 2) % len(COLOURS)],
-            words,
-            number,
-        )
+        _means(axes, number, spectrum.accuracy(name), words, first_colour=2)
     if not levels:
-        axes.text(0.5, 0.5, "no noise was added", ha="center", transform=axes.transAxes)
+        style.empty(axes, "no noise was added")
     _ends(axes, spectrum)
-    panels.title(axes, "In which bands does noise hurt?")
+    style.label(axes, "In which bands does noise hurt?")
     _percent_axis(axes, spectrum)
     _band_axis(axes, spectrum)
 
@@ -126,14 +113,10 @@ def _values(axes: Axes, spectrum: SpectrumMeans) -> None:
     groups = spectrum.groups
     shown = groups if 1 < len(groups) <= MOST_GROUPS else [ALL]
     for number, group in enumerate(shown):
-        name = None if group == ALL else drawable(group, 24)
-        _errorbars(
-            axes, range(len(spectrum.bands)), spectrum.shapley_values(group), COLOURS[number % len(COLOURS)], name,
-            number, scale=1.0,
-        )  # fmt: skip
-    axes.axhline(0, color=panels.SOFT, linewidth=0.8)
-    panels.title(axes, "What is each band worth for the explained label?")
-    panels.label_axis(axes, "y", "mean Shapley value [score]")
+        name = None if group == ALL else style.entry(group, 24)
+        _means(axes, number, spectrum.shapley_values(group), name, scale=1.0)
+    axes.axhline(0, color=style.SOFT, linewidth=0.8)
+    style.label(axes, "What is each band worth for the explained label?", y="mean Shapley value [score]")
     if len(shown) > 1:
         _legend_above(axes)
     _band_axis(axes, spectrum)
@@ -146,46 +129,43 @@ def _legend_above(axes: Axes) -> None:
     low, high = axes.get_ylim()
     taken = 0.04 + 0.09 * -(-len(names) // columns)
     axes.set_ylim(low, low + (high - low) / (1 - min(taken, 0.6)))
-    axes.legend(frameon=False, fontsize=7, ncols=columns, loc="upper left", columnspacing=1.2, borderaxespad=0.2)
+    style.legend(axes, fontsize=7, ncols=columns, loc="upper left", columnspacing=1.2, borderaxespad=0.2)
 
 
-def _errorbars(
-    axes: Axes, x: Any, intervals: Sequence[MeanInterval], colour: str, label: str | None, number: int,
-    scale: float = 100.0,
+def _means(
+    axes: Axes, number: int, intervals: Sequence[MeanInterval], label: str | None, x: Sequence[float] | None = None,
+    scale: float = 100.0, first_colour: int = 0,
 ) -> None:  # fmt: skip
-    """Means with their intervals, joined by a line; the second lines of a colour are dashed."""
-    means = scale * np.array([one.mean for one in intervals])
-    below = means - scale * np.array([one.low for one in intervals])
-    above = scale * np.array([one.high for one in intervals]) - means
-    spread = np.nan_to_num(np.maximum([below, above], 0))
-    axes.errorbar(
-        list(x), means, yerr=spread, color=colour, label=label, marker=MARKERS[number % len(MARKERS)], markersize=4,
-        linewidth=1.2, elinewidth=0.9, capsize=2, linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+    """One line of means with their intervals, at each band unless `x` says where; the second of a colour is dashed."""
+    style.mean_line(
+        axes, range(len(intervals)) if x is None else x, intervals, scale, label=label, elinewidth=0.9,
+        marker=style.MARKERS[number % len(style.MARKERS)], linestyle=("-", "--", ":")[number // len(style.COLOURS) % 3],
+        color=style.COLOURS[(number + first_colour) % len(style.COLOURS)],
     )  # fmt: skip
 
 
 def _ends(axes: Axes, spectrum: SpectrumMeans) -> None:
     """Lines for the accuracy of the clean examples and, dashed, for that with no band left."""
-    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
-    axes.axhline(100 * spectrum.empty_accuracy().mean, color=panels.SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
+    axes.axhline(100 * spectrum.clean_accuracy().mean, color=style.SOFT, linewidth=0.8)
+    axes.axhline(100 * spectrum.empty_accuracy().mean, color=style.SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
 
 
 def _percent_axis(axes: Axes, spectrum: SpectrumMeans) -> None:
     axes.set_ylim(0, 104)
-    panels.label_axis(axes, "y", f"{spectrum.quantity} [%]")
+    style.label(axes, y=f"{spectrum.quantity} [%]")
     if axes.get_legend_handles_labels()[0]:  # between the panel and its title
-        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2, borderaxespad=0)
+        style.legend(axes, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2, borderaxespad=0)
         name = axes.get_title(loc="left")
-        axes.set_title(name, loc="left", color=panels.INK, pad=22, **plain(name))
+        axes.set_title(name, loc="left", color=style.INK, pad=22, **plain(name))
 
 
 def _band_axis(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The bands by name, those of pictures with a grating above the name."""
     units = {band.unit for band in spectrum.bands}
     names = [_short(band.name, band.unit) for band in spectrum.bands]
-    axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right")
+    style.ticks(axes, "x", names, fontsize=8, rotation=30, ha="right")
     axes.set_xlim(-0.5, len(names) - 0.5)
-    panels.label_axis(axes, "x", ", ".join(sorted(units)))
+    style.label(axes, x=", ".join(sorted(units)))
     if units <= {"cycles/picture"}:
         low, high = axes.get_ylim()
         ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]

@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import SAME_MASK, record_of
-from hf_fourier.report.figures.fonts import PLAIN, plain
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.fonts import PLAIN
 from hf_fourier.report.figures.spectrum import Plane, Profile, decibels, profile
 from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase, SubFigure
+    from matplotlib.figure import FigureBase
     from matplotlib.gridspec import GridSpec
 
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
     from hf_fourier.results.curve import Mode
 
-# Safe for colour-blind readers, and apart in lightness as well.
-KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
-SUPPORTING, OPPOSING = "#f4a03a", "#7fb8e6"
-INK, SOFT = "#222222", "#8a8a8a"
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 #: How low and how tall a map or a plane is drawn, as a fraction of its width, whatever its rows and columns.
 SQUAT = (0.3, 1.6)
 #: Bands whose scores are drawn one by one, at most.
 MOST_BANDS = 32
 
 
-def stack(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
-    """Parts of a figure, one below the other."""
-    grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
-    return [figure.add_subfigure(grid[i]) for i in range(len(heights))]
-
-
-def title(axes: Axes, text: str) -> None:
-    """A title above the left edge, drawn as it stands."""
-    axes.set_title(text, loc="left", color=INK, **plain(text))
-
-
-def label_axis(axes: Axes, which: str, text: str) -> None:
-    """An axis label, drawn as it stands; `which` is "x" or "y"."""
-    getattr(axes, f"set_{which}label")(text, **plain(text))
+def renders(attribution: Attribution, fraction: float) -> list[Any]:
+    """The example in its natural form: whole, its top features alone, and without them."""
+    return [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
 
 
 def show_image(axes: Axes, image: Any, text: str) -> None:
@@ -56,7 +43,7 @@ def show_image(axes: Axes, image: Any, text: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    title(axes, text)
+    style.label(axes, text)
 
 
 def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
@@ -77,63 +64,77 @@ def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
     greys = ListedColormap([(v, v, v) for v in np.linspace(0.03, 0.62, 256)])
     axes.imshow(level, cmap=greys, vmin=floor, vmax=max(top, floor + 1), gid="power", **shared)
     marks = np.ma.masked_equal(np.where(plane.chosen > 0, 1.0, 0.0), 0.0)
-    axes.imshow(marks, cmap=ListedColormap([CHOSEN]), vmin=0, vmax=1, gid="chosen", **shared)
+    axes.imshow(marks, cmap=ListedColormap([style.CHOSEN]), vmin=0, vmax=1, gid="chosen", **shared)
     axes.set_box_aspect(np.clip(len(plane.rows) / len(plane.columns), 0.5, 1.6))
     axes.set_anchor("W")  # so that the layout leaves the room that the label on the left really takes
     axes.locator_params(nbins=6, integer=len(plane.rows) > 1 and plane.rows[1] - plane.rows[0] >= 1)
-    label_axis(axes, "y", plane.titles[0])
-    label_axis(axes, "x", plane.titles[1])
-    title(axes, plane.legend or text)
+    style.label(axes, plane.legend or text, x=plane.titles[1], y=plane.titles[0])
 
 
 def power(axes: Axes, profile: Profile) -> None:
     """Share of power by frequency, on a logarithmic scale where it spans decades."""
     shown = 100 * profile.power
     top = shown.max(initial=0.0)
-    axes.bar(profile.centres, shown, width=0.9 * profile.width, color=SOFT, gid="power-bars")
+    axes.bar(profile.centres, shown, width=0.9 * profile.width, color=style.SOFT, gid="power-bars")
     if top > 0:
         smallest = shown[shown > top * 1e-6].min()
         if top > 30 * smallest:
-            axes.set_yscale("log")
+            style.log_scale(axes, "y")
             axes.set_ylim(smallest / 2, top * 2)
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(lambda value, _: "")
     else:
         axes.set_ylim(0, 1)
     _limits(axes, profile)
-    label_axis(axes, "y", "% of power")
+    style.label(axes, y="% of power")
 
 
 def show_chosen(axes: Axes, profile: Profile) -> None:
     """The fraction of each frequency's features that was chosen."""
-    axes.bar(profile.centres, 100 * profile.chosen, width=0.9 * profile.width, color=CHOSEN, edgecolor=INK,
-             linewidth=0.4, gid="chosen-bars")  # fmt: skip
-    axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
+    chosen_bars(axes, profile.centres, profile.chosen, 0.9 * profile.width)
     _limits(axes, profile)
-    label_axis(axes, "x", profile.title)
-    label_axis(axes, "y", "% in the top")
+    style.label(axes, x=profile.title, y="% in the top")
+
+
+def chosen_bars(axes: Axes, centres: Array, chosen: Array, width: float) -> None:
+    """Fractions of chosen features as bars in per cent."""
+    look: dict[str, Any] = {"color": style.CHOSEN, "edgecolor": style.INK, "linewidth": 0.4, "gid": "chosen-bars"}
+    axes.bar(centres, 100 * chosen, width=width, **look)
+    axes.set_ylim(0, max(1.0, 110 * float(chosen.max(initial=0.0))))
 
 
 def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
     """Power above and choice below, over one frequency axis."""
     power(upper, profile)
-    title(upper, text)
+    style.label(upper, text)
     show_chosen(lower, profile)
     lower.sharex(upper)
     upper.tick_params(labelbottom=False)
 
 
 def features(
-    figure: FigureBase, attribution: Attribution, fraction: float, plane: Plane | None, text: str, upward: bool = False
-) -> None:
-    """Fill `figure`: the plane, if there is one, power and choice by frequency, and the model's predictions."""
-    record, grid = record_of(attribution), figure.add_gridspec(2, 3)
+    figure: FigureBase, attribution: Attribution, fraction: float, plane: Plane | None, text: str,
+    upward: bool = False, power_text: str = "", grid: GridSpec | None = None, row: int = 0,
+) -> None:  # fmt: skip
+    """Fill two rows of `figure`: the plane, if there is one, power and choice by frequency, and the predictions.
+
+    Args:
+        figure: Where to draw.
+        attribution: The result.
+        fraction: The fraction of features that is shown as chosen.
+        plane: Of the features; None where no plane shows them.
+        text: The plane's title, where it has none of its own.
+        upward: Whether the plane's rows ascend from the bottom.
+        power_text: The title of the power by frequency; "" for the one of pictures.
+        grid: Three columns of the figure; None for a new grid.
+        row: The first of the two rows.
+    """
+    record, grid = record_of(attribution), figure.add_gridspec(2, 3) if grid is None else grid
+    rows = slice(row, row + 2)
     if plane is not None:
-        spectrum(figure.add_subplot(grid[:, 0]), plane, text, upward)
+        spectrum(figure.add_subplot(grid[rows, 0]), plane, text, upward)
     detail = " by frequency\n(left: coarse shapes, right: fine detail)" if record.noun == "frequencies" else ""
     wide = slice(0, 2) if plane is None else slice(1, 2)
-    by_frequency(figure, grid, wide, attribution, fraction, f"Power and top features{detail}")
-    model(figure.add_subplot(grid[:, 2]), record, fraction)
+    by_frequency(figure, grid, wide, attribution, fraction, power_text or f"Power and top features{detail}", row)
+    model(figure.add_subplot(grid[rows, 2]), record, fraction)
 
 
 def by_frequency(
@@ -163,15 +164,15 @@ def band_scores(axes: Axes, attribution: Attribution, fraction: float) -> None:
     chosen, power = attribution.mask(fraction).numpy(), attribution.power.double().numpy()
     spread = attribution.extras.get("standard_error")
     axes.barh(
-        range(len(bands)), scores, color=[CHOSEN if one else SOFT for one in chosen], edgecolor=INK, linewidth=0.4,
-        xerr=None if spread is None else 1.96 * spread.double().numpy(), gid="band-scores",
+        range(len(bands)), scores, color=[style.CHOSEN if one else style.SOFT for one in chosen],
+        edgecolor=style.INK, linewidth=0.4, gid="band-scores",
+        xerr=None if spread is None else 1.96 * spread.double().numpy(),
     )  # fmt: skip
     share = 100 * power / max(power.sum(), np.finfo(float).tiny)
     names = [f"{band.name}\n{part:.2g} % of power" for band, part in zip(bands, share, strict=True)]
-    axes.set_yticks(range(len(bands)), names, fontsize=7.5 if len(bands) <= 12 else 6)
-    axes.axvline(0, color=SOFT, linewidth=0.8)
-    label_axis(axes, "x", "score")
-    title(axes, "The score of each band\n(yellow: kept or deleted here)")
+    style.ticks(axes, "y", names, fontsize=7.5 if len(bands) <= 12 else 6)
+    axes.axvline(0, color=style.SOFT, linewidth=0.8)
+    style.label(axes, "The score of each band\n(yellow: kept or deleted here)", x="score")
 
 
 def model(axes: Axes, record: ExampleRecord, fraction: float) -> None:
@@ -187,8 +188,8 @@ def curve(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     assert record.curve is not None
     fractions = {point.fraction for point in record.curve.points}
     looks: dict[Mode, dict[str, Any]] = {
-        "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {record.noun} alone"},
-        "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
+        "keep": {"color": style.KEPT, "linestyle": "-", "marker": "o", "label": f"top {record.noun} alone"},
+        "delete": {"color": style.DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
     }
     places = {one: record.count(one) if record.noun == "bands" else 100 * one for one in {*fractions, fraction}}
     for mode, look in looks.items():
@@ -201,29 +202,27 @@ def curve(axes: Axes, record: ExampleRecord, fraction: float) -> None:
         lost = [not record.holds(point) for point in points]
         axes.plot(x[lost], y[lost], linestyle="", marker=look["marker"], color=look["color"], markerfacecolor="white",
                   gid=f"{mode}-lost")  # fmt: skip
-    axes.axhline(1.0 if record.is_mask else record.curve.clean, color=SOFT, linestyle=":", label="whole input")
-    axes.axvline(places[fraction], color=SOFT, linewidth=0.8, label="shown here")
+    axes.axhline(1.0 if record.is_mask else record.curve.clean, color=style.SOFT, linestyle=":", label="whole input")
+    axes.axvline(places[fraction], color=style.SOFT, linewidth=0.8, label="shown here")
     if record.noun == "bands":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        _percents(axes, sorted(100 * one for one in fractions))
+        _fraction_ticks(axes, sorted(100 * one for one in fractions))
     if record.is_mask or record.confidence is not None:
         axes.set_ylim(-0.04, 1.04)
-    label_axis(axes, "x", "number of bands" if record.noun == "bands" else f"% of {record.noun}")
-    label_axis(axes, "y", wording.plotted_quantity(record))
-    title(
-        axes, f"The model's prediction\n(hollow: {f'Dice below {SAME_MASK:g}' if record.is_mask else 'decision lost'})"
-    )
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
+    hollow = f"Dice below {SAME_MASK:g}" if record.is_mask else "decision lost"
+    across = "number of bands" if record.noun == "bands" else f"% of {record.noun}"
+    style.label(axes, f"The model's prediction\n(hollow: {hollow})", x=across, y=wording.plotted_quantity(record))
+    style.legend(axes, loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2)
 
 
 def show_points(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
     clean = 1.0 if record.is_mask else record.value if record.confidence is None else record.confidence
-    bars = [("whole input", clean, wording.format_point(record), SOFT)]
+    bars = [("whole input", clean, wording.format_point(record), style.SOFT)]
     parts: tuple[tuple[Mode, str, str], ...] = (
-        ("keep", f"{record.top(fraction).partition(' of ')[0]} alone", KEPT),
-        ("delete", "without them", DELETED),
+        ("keep", f"{record.top(fraction).partition(' of ')[0]} alone", style.KEPT),
+        ("delete", "without them", style.DELETED),
     )
     for mode, name, colour in parts:
         point = record.find(mode, fraction)
@@ -233,15 +232,15 @@ def show_points(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     names, lengths, texts, colours = zip(*bars, strict=True)
     axes.barh(range(len(bars)), lengths, color=colours, height=0.6, gid="answers")
     for i, (name, text) in enumerate(zip(names, texts, strict=True)):
-        axes.text(0.01, i - 0.34, f"{name}: {text}", transform=axes.get_yaxis_transform(), va="bottom", color=INK,
+        axes.text(0.01, i - 0.34, f"{name}: {text}", transform=axes.get_yaxis_transform(), va="bottom", color=style.INK,
                   **PLAIN)  # fmt: skip
     axes.set_ylim(2.5, -0.9)
     axes.set_yticks([])
     if record.is_mask or record.confidence is not None:
         axes.set_xlim(0, 1)
-    label_axis(axes, "x", wording.plotted_quantity(record))
+    style.label(axes, x=wording.plotted_quantity(record))
     missing = "" if len(bars) > 1 else f"\n(it was not shown parts of the {record.noun})"
-    title(axes, f"The model's prediction{missing}")
+    style.label(axes, f"The model's prediction{missing}")
 
 
 def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool = False, extent: Any = None) -> None:
@@ -264,15 +263,15 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
     if values.ndim < 2:
         line = np.atleast_1d(values)
         places = np.arange(1, len(line) + 1)
-        axes.fill_between(places, line, 0, where=line >= 0, color=SUPPORTING, step="mid")
-        axes.fill_between(places, line, 0, where=line <= 0, color=OPPOSING, step="mid")
-        axes.step(places, line, where="mid", color=INK, linewidth=0.8, gid="relevance")
-        axes.axhline(0, color=SOFT, linewidth=0.6)
+        axes.fill_between(places, line, 0, where=line >= 0, color=style.SUPPORTING, step="mid")
+        axes.fill_between(places, line, 0, where=line <= 0, color=style.OPPOSING, step="mid")
+        axes.step(places, line, where="mid", color=style.INK, linewidth=0.8, gid="relevance")
+        axes.axhline(0, color=style.SOFT, linewidth=0.6)
         axes.locator_params(axis="x", integer=True)
-        label_axis(axes, "x", names[0] if names else "entry")
+        style.label(axes, x=names[0] if names else "entry")
     else:
         top = float(np.abs(values).max(initial=0.0)) or 1.0
-        shades, low = (diverging(), -top) if signed else ("Greys", 0.0)
+        shades, low = (style.diverging(), -top) if signed else ("Greys", 0.0)
         values, names = (values.T, names[::-1]) if turn else (values, names)
         origin: Any = "upper" if extent is None else "lower"
         beside: dict[str, Any] = {"ax": axes, "shrink": 0.8}
@@ -286,21 +285,13 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         assert axes.figure is not None
         axes.figure.colorbar(image, **beside)
         axes.locator_params(integer=True)
-        label_axis(axes, "y", names[0])
-        label_axis(axes, "x", names[1])
+        style.label(axes, x=names[1], y=names[0])
         sense = "orange: for the decision, blue: against" if found.signed else sense
         sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
     text = f"{found.description[0].upper()}{found.description[1:]}"
     for start in (", not", ", in sum", " that the example"):
         text = text.replace(start, f"\n{start.lstrip(', ')}")
-    title(axes, f"{text}\n({sense})")
-
-
-def diverging() -> Any:
-    """Blue for against, white for nothing, orange for: light enough everywhere for dark letters on it."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("for-against", [OPPOSING, "#ffffff", SUPPORTING])
+    style.label(axes, f"{text}\n({sense})")
 
 
 def _limits(axes: Axes, profile: Profile) -> None:
@@ -313,13 +304,9 @@ def _ends(centres: Any) -> tuple[float, float]:
     return float(centres[0]) - half, float(centres[-1]) + half
 
 
-def _percents(axes: Axes, shares: list[float]) -> None:
+def _fraction_ticks(axes: Axes, shares: list[float]) -> None:
     """Ticks at the fractions of the curve, the scale logarithmic where they are spread out."""
-    positive = [value for value in shares if value > 0]
-    if len(positive) == len(shares) and positive and positive[-1] / positive[0] > 5:
-        axes.set_xscale("log")
-    ticks = (
-        [v for i, v in enumerate(shares) if i == 0 or v / max(shares[i - 1], 1e-9) > 1.3] if len(shares) > 7 else shares
-    )
-    axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
-    axes.set_xticks([], minor=True)
+    ticks = shares
+    if len(shares) > 7:
+        ticks = [v for i, v in enumerate(shares) if i == 0 or v / max(shares[i - 1], 1e-9) > 1.3]
+    style.percents(axes, ticks, log=shares[0] > 0 and shares[-1] / shares[0] > 5)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
-from hf_fourier.report.figures.canvas import WIDTH, drawn
-from hf_fourier.report.figures.fonts import plain
+from hf_fourier.report.figures.canvas import WIDTH, arrange, drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
@@ -47,7 +46,7 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     """Title, body by the kind of view, layers and scales where the method has them, and conclusion."""
-    from hf_fourier.report.figures import audio, layers, panels, wavelet_scales
+    from hf_fourier.report.figures import audio, layers, style, wavelet_scales
 
     record = record_of(attribution)
     height, draw, titled = _body(attribution)
@@ -57,14 +56,13 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
     extras = [(tall, part.draw) for part in (layers, wavelet_scales) if (tall := part.height(attribution))]
     deep = [tall for tall, _ in extras]
-    figure.set_size_inches(WIDTH, height + top + sum(deep) + bottom)
-    figure.set_layout_engine("constrained")
-    upper, middle, *more, lower = panels.stack(figure, [top, height, *deep, bottom])
-    upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
+    arrange(figure, height + top + sum(deep) + bottom)
+    upper, middle, *more, lower = style.stack(figure, [top, height, *deep, bottom])
+    style.head(upper, head)
     draw(middle, attribution, fraction)
     for part, draw_part in zip(more, (draw for _, draw in extras), strict=True):
         draw_part(part, attribution)
-    lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))
+    style.foot(lower, foot)
 
 
 def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attribution, float], None], bool]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import DEFAULT_FRACTION, record_of
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import drawn
+from hf_fourier.report.figures import panels, style
+from hf_fourier.report.figures.canvas import arrange, drawn
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.figures.spectrum import decibels
 
@@ -45,23 +45,18 @@ def plot_recording(
         InputError: If the path has another ending.
         MissingExtraError: If matplotlib is not installed.
     """
-
-    def fill(figure: Figure) -> None:
-        _fill(figure, recording, fraction)
-
-    return drawn(fill, path)
+    return drawn(lambda figure: _fill(figure, recording, fraction), path)
 
 
 def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
-    figure.set_size_inches(11.0, HEIGHT)
-    figure.set_layout_engine("constrained")
-    head, over, below, foot = panels.stack(figure, [0.5, 3.1, 3.6, 0.5])
+    arrange(figure, HEIGHT)
+    head, over, below, foot = style.stack(figure, [0.5, 3.1, 3.6, 0.5])
     label, seconds = recording.label, recording.labels[recording.label]
     text = f"“{drawable(label, 40)}” for {seconds:.1f} of {recording.seconds:.1f} s"
     if recording.confidence is not None:
         text += f", mean confidence there {wording.format_confidence(recording.confidence)}"
     text += f"\n{wording.method_line(record_of(recording[0]))}"
-    head.text(0.012, 0.5, text, ha="left", va="center", size=11, gid="headline", **plain(text))
+    style.head(head, text)
     times = over.add_gridspec(2, 1, height_ratios=[1.1, 2.0])  # in one grid, so that their seconds are in line
     wave = over.add_subplot(times[0])
     _wave(wave, recording)
@@ -71,8 +66,7 @@ def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     upper, lower = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
     _spectrum(upper, lower, spectrum, f"“{drawable(label, 24)}”", fraction)
     _answers(below.add_subplot(grid[:, 2]), recording)
-    text = f"{len(recording)} segments; overlaps count once. {NOTHING}"
-    foot.text(0.012, 0.55, text, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(text))
+    style.foot(foot, f"{len(recording)} segments; overlaps count once. {NOTHING}")
 
 
 def _wave(axes: Axes, recording: Recording) -> None:
@@ -84,11 +78,10 @@ def _wave(axes: Axes, recording: Recording) -> None:
         peaks += list(segment.peaks)
     order = np.argsort(places, kind="stable")
     at, high = np.array(places)[order], np.array(peaks)[order]
-    axes.fill_between(at, -high, high, color=panels.SOFT, linewidth=0, gid="wave")
+    axes.fill_between(at, -high, high, color=style.SOFT, linewidth=0, gid="wave")
     axes.set_xlim(0, recording.seconds)
     axes.tick_params(labelbottom=False)
-    panels.label_axis(axes, "y", "amplitude")
-    panels.title(axes, "The recording (largest amplitudes)")
+    style.label(axes, "The recording (largest amplitudes)", y="amplitude")
 
 
 def _time(axes: Axes, recording: Recording) -> None:
@@ -104,20 +97,19 @@ def _time(axes: Axes, recording: Recording) -> None:
                  linewidth=0, gid="segment")  # fmt: skip
     for i, name in enumerate(names[: len(COLOURS)]):
         rest = " and others" if i == len(COLOURS) - 1 < len(names) - 1 else ""
-        legend = f"{drawable(name, 24)}{rest}: {recording.labels[name]:.1f} s".replace("$", r"\$")
-        axes.bar(0, 0, color=colour[name], label=legend if not legend.startswith("_") else f" {legend}")
+        axes.bar(0, 0, color=colour[name], label=f"{style.entry(name, 24)}{rest}: {recording.labels[name]:.1f} s")
     axes.set_xlim(0, recording.seconds)
     if known:
         axes.set_ylim(0, 1)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS), frameon=False, fontsize=8)
-    panels.label_axis(axes, "x", "seconds")
-    panels.label_axis(axes, "y", "confidence" if known else "value")
-    panels.title(axes, "The prediction in each segment, and its confidence")
+    style.legend(axes, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS))
+    style.label(
+        axes, "The prediction in each segment, and its confidence", x="seconds", y="confidence" if known else "value"
+    )
 
 
 def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction: float) -> None:
-    """Power above; below the fraction of seconds in which each frequency was chosen, both by the first coordinate."""
-    title, values = _coordinate(spectrum)
+    """Power above, below the fraction of seconds in which each frequency was chosen, by the finest coordinate."""
+    title, values = max(spectrum.coordinates.items(), key=lambda one: ("frequency" in one[0], len(np.unique(one[1]))))
     kinds, place = np.unique(values, return_inverse=True)
     if len(kinds) > BANDS and np.issubdtype(kinds.dtype, np.number):
         edges = np.linspace(kinds[0], kinds[-1], BANDS + 1)
@@ -130,26 +122,17 @@ def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction
     chosen = np.bincount(place, spectrum.chosen, len(centres)) / count
     width = 0.9 * (float(np.diff(centres).min()) if len(centres) > 1 else 1.0)
     level = decibels(power)
-    upper.bar(centres, level - level.min(), width=width, bottom=level.min(), color=panels.SOFT, gid="power-bars")
+    upper.bar(centres, level - level.min(), width=width, bottom=level.min(), color=style.SOFT, gid="power-bars")
     upper.tick_params(labelbottom=False)
-    panels.label_axis(upper, "y", "power [dB]")
-    panels.title(
+    style.label(
         upper,
         f"The segments of {label} together, {spectrum.weight:.1f} s: power,\n"
         f"and how often a frequency is among a segment's top {wording.format_fraction(fraction)}",
+        y="power [dB]",
     )
-    lower.bar(centres, 100 * chosen, width=width, color=panels.CHOSEN, edgecolor=panels.INK, linewidth=0.4,
-              gid="chosen-bars")  # fmt: skip
-    lower.set_ylim(0, max(1.0, 110 * float(chosen.max(initial=0.0))))
+    panels.chosen_bars(lower, centres, chosen, width)
     lower.sharex(upper)
-    panels.label_axis(lower, "x", title)
-    panels.label_axis(lower, "y", "% of seconds")
-
-
-def _coordinate(spectrum: Spectrum) -> tuple[str, np.ndarray]:
-    """What the bars stand along: the finest of the coordinates, of several frequencies the first."""
-    found = max(spectrum.coordinates.items(), key=lambda one: ("frequency" in one[0], len(np.unique(one[1]))))
-    return found
+    style.label(lower, x=title, y="% of seconds")
 
 
 def _answers(axes: Axes, recording: Recording) -> None:
@@ -158,17 +141,15 @@ def _answers(axes: Axes, recording: Recording) -> None:
     if not len(table):
         axes.set_axis_off()
         text = "(no fraction of the features\nwas shown to the model)"
-        axes.text(0.5, 0.5, text, ha="center", va="center", color=panels.SOFT, **plain(text))
+        axes.text(0.5, 0.5, text, ha="center", va="center", color=style.SOFT, **plain(text))
         return
     places = np.arange(len(table))
     for part, colour, marker, words in (
-        ("kept", panels.KEPT, "o", "top features alone"),
-        ("deleted", panels.DELETED, "s", "without them"),
+        ("kept", style.KEPT, "o", "top features alone"),
+        ("deleted", style.DELETED, "s", "without them"),
     ):
         axes.plot(places, [100 * value for value in table[part]], marker=marker, color=colour, label=words, gid=part)
     axes.set_xticks(places, [f"{100 * share:.3g}" for share in table["top fraction"]])
     axes.set_ylim(-4, 104)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=8)
-    panels.label_axis(axes, "x", "% of features")
-    panels.label_axis(axes, "y", "% of seconds")
-    panels.title(axes, "Where the decision holds")
+    style.legend(axes, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    style.label(axes, "Where the decision holds", x="% of features", y="% of seconds")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import WIDTH, drawn
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.canvas import arrange, drawn
 from hf_fourier.report.figures.fonts import drawable, plain
 
 if TYPE_CHECKING:
@@ -97,13 +97,12 @@ def _limit(scores: ChannelScores) -> float:
 def _headline(figure: Figure, scores: ChannelScores) -> None:
     noun = "1 result" if scores.count == 1 else f"{scores.count} results"
     text = drawable(f"Mean scores of {scores.method} by channel and band, {noun}", 110)
-    figure.suptitle(text, x=0.012, ha="left", size=11, gid="headline", **plain(text))
+    style.headline(figure, text, size=11)
 
 
 def _maps(figure: Figure, scores: ChannelScores, places: list[tuple[float, float]]) -> None:
     """A head per band, its nose up, with a disc at each electrode."""
-    figure.set_size_inches(WIDTH, 2.6)
-    figure.set_layout_engine("constrained")
+    arrange(figure, 2.6)
     axes: Any = np.atleast_1d(figure.subplots(1, len(scores.bands)))
     most, shown = _limit(scores), dict[int, Any]()
     for band, one in enumerate(axes):
@@ -117,7 +116,7 @@ def _maps(figure: Figure, scores: ChannelScores, places: list[tuple[float, float
         for name, place in zip(scores.channels, places, strict=True):
             if len(scores.channels) <= 24:
                 one.annotate(drawable(name, 6), place, ha="center", va="center", size=5.5, **plain(name))
-        panels.title(one, scores.bands[band].replace(" (", "\n("))
+        style.label(one, scores.bands[band].replace(" (", "\n("))
     figure.colorbar(shown[0], ax=list(axes), shrink=0.7, label="score")
     _headline(figure, scores)
 
@@ -135,12 +134,11 @@ def _colours(figure: Figure, scores: ChannelScores) -> None:
     rows = np.arange(len(scores.channels))
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.argsort(-np.nanmax(np.abs(scores.values), axis=1), kind="stable")[:MOST_ROWS])
-    figure.set_size_inches(WIDTH, 1.6 + 0.24 * len(rows))
-    figure.set_layout_engine("constrained")
+    arrange(figure, 1.6 + 0.24 * len(rows))
     axes, most = figure.subplots(), _limit(scores)
     shown = axes.imshow(scores.values[rows], aspect="auto", cmap="PuOr_r", vmin=-most, vmax=most)
-    axes.set_yticks(range(len(rows)), [drawable(scores.channels[i], 24) for i in rows])
-    axes.set_xticks(range(len(scores.bands)), [drawable(band, 24).replace(" (", "\n(") for band in scores.bands])
+    style.ticks(axes, "y", [drawable(scores.channels[i], 24) for i in rows])
+    style.ticks(axes, "x", [drawable(band, 24).replace(" (", "\n(") for band in scores.bands])
     if len(rows) <= 24 and len(scores.bands) <= 12:
         for (row, column), value in np.ndenumerate(scores.values[rows]):
             if np.isfinite(value):

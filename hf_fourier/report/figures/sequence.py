@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.report.figures import panels, tokens
+from hf_fourier.report.figures import style, tokens
 from hf_fourier.report.figures.fonts import drawable
 from hf_fourier.results import relevance
 
@@ -37,7 +37,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     shown = tokens.window(attribution, values)
     placed = _place(attribution, shown, width)
     tall = placed[-1].y + LINE
-    above, below = panels.stack(figure, [tall + tokens.HEAD, tokens.BELOW - tokens.HEAD])
+    above, below = style.stack(figure, [tall + tokens.HEAD, tokens.BELOW - tokens.HEAD])
     page = tokens.sheet(above, width, tall)
     tokens.boxes(page, placed, values, tokens.explanation(attribution, found, shown))
     _numbers(page, placed)
@@ -62,7 +62,7 @@ def _place(attribution: Attribution, shown: range, width: float) -> list[tokens.
 def _numbers(axes: Axes, placed: list[tokens.Placed]) -> None:
     """The number of each line's first residue on its left, and of each block's last above it."""
     for before, token in zip([None, *placed], placed, strict=False):
-        place: dict[str, Any] = {"size": 7, "color": panels.SOFT, "gid": f"number-{token.index + 1}"}
+        place: dict[str, Any] = {"size": 7, "color": style.SOFT, "gid": f"number-{token.index + 1}"}
         if before is None or before.y != token.y:
             axes.text(token.x - 0.06, token.y, f"{token.index + 1}", ha="right", va="center_baseline", **place)
         elif (token.index + 1) % BLOCK == 0:

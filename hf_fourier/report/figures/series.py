@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the relevance above; below it the spectrum and the model's predictions."""
-    record, mask = record_of(attribution), attribution.mask(fraction).numpy()
-    flat = features(attribution, mask)
+    flat = features(attribution, attribution.mask(fraction).numpy())
     grid = figure.add_gridspec(4, 3)
     panels.relevance(figure.add_subplot(grid[:2, :]), attribution, fraction)
-    wide = slice(0, 2) if flat is None else slice(1, 2)
-    if flat is not None:
-        panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\ntop features in yellow")
-    text = f"Power of the {record.noun},\nand the fraction in the top"
-    panels.by_frequency(figure, grid, wide, attribution, fraction, text, row=2)
-    panels.model(figure.add_subplot(grid[2:, 2]), record, fraction)
+    panels.features(
+        figure, attribution, fraction, flat, "Power in grey,\ntop features in yellow", grid=grid, row=2,
+        power_text=f"Power of the {record_of(attribution).noun},\nand the fraction in the top",
+    )  # fmt: skip

@@ -12,9 +12,9 @@ import numpy as np
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import mean_interval
 from hf_fourier.evaluation.studies.band_readings import all_bands
-from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.canvas import drawn_or_into
-from hf_fourier.report.figures.fonts import drawable, plain
+from hf_fourier.report.figures import style
+from hf_fourier.report.figures.canvas import arrange, drawn_or_into
+from hf_fourier.report.figures.fonts import drawable
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.relevance import contributes
 
@@ -84,8 +84,7 @@ def plot_summary(
     draw = _bars if kind == "bar" else _swarm
 
     def fill(figure: Figure) -> None:
-        figure.set_size_inches(8, REST + ROW * len(summary.names))
-        figure.set_layout_engine("constrained")
+        arrange(figure, REST + ROW * len(summary.names), 8)
         draw(figure.add_subplot(), summary)
 
     return drawn_or_into(ax, lambda axes: draw(axes, summary), fill, path)
@@ -143,12 +142,12 @@ def _bars(axes: Axes, summary: Summary) -> None:
     """Mean sizes with intervals, and signed means."""
     sizes = [mean_interval(np.abs(column)) for column in summary.scores.T]
     signed = [mean_interval(column).mean for column in summary.scores.T]
-    rows, means = np.arange(len(sizes)), np.array([one.mean for one in sizes])
-    spread = np.nan_to_num(np.array([[one.mean - one.low, one.high - one.mean] for one in sizes]).T)
-    axes.barh(rows, means, color=panels.KEPT, height=0.7, xerr=np.maximum(spread, 0), gid="sizes", label="mean size",
-              error_kw={"ecolor": panels.INK, "elinewidth": 0.9, "capsize": 2})  # fmt: skip
-    axes.plot(signed, rows, "D", color=panels.DELETED, markersize=5, label="mean with sign", gid="signed means")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    rows = np.arange(len(sizes))
+    mean, low, high = np.array([(one.mean, one.low, one.high) for one in sizes]).T
+    axes.barh(rows, mean, color=style.KEPT, height=0.7, xerr=style.spread(mean, low, high), gid="sizes",
+              label="mean size", error_kw={"ecolor": style.INK, "elinewidth": 0.9, "capsize": 2})  # fmt: skip
+    axes.plot(signed, rows, "D", color=style.DELETED, markersize=5, label="mean with sign", gid="signed means")
+    style.legend(axes, loc="lower right")
     _finish(axes, summary)
 
 
@@ -172,11 +171,9 @@ def _swarm(axes: Axes, summary: Summary) -> None:
                 values[there], heights, c=ranks, cmap=colormaps["cividis"], vmin=0, vmax=1, gid=f"row {row}", **shared
             )
         else:
-            axes.scatter(values[there], heights, color=panels.SOFT, gid=f"row {row}", **shared)
+            axes.scatter(values[there], heights, color=style.SOFT, gid=f"row {row}", **shared)
     if points is not None:
-        figure = axes.get_figure(root=True)
-        assert figure is not None
-        bar = figure.colorbar(points, ax=axes, ticks=[0, 1], pad=0.02, aspect=30)
+        bar = style.colour_bar(axes, points, ticks=[0, 1], pad=0.02, aspect=30)
         bar.ax.set_yticklabels(["least", "most"], fontsize=8)
         bar.set_label("power of the band among examples", fontsize=8)
     _finish(axes, summary)
@@ -198,12 +195,8 @@ def _offsets(values: Array, low: float, high: float) -> Array:
 
 def _finish(axes: Axes, summary: Summary) -> None:
     """Names, the line at 0 and the titles."""
-    names = [drawable(name, 40) for name in summary.names]
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        label.set(**plain(name))
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.axvline(0, color=panels.SOFT, linewidth=0.8, zorder=0)
+    style.ticks(axes, "y", [drawable(name, 40) for name in summary.names], fontsize=8)
+    axes.set_ylim(len(summary.names) - 0.4, -0.6)
+    axes.axvline(0, color=style.SOFT, linewidth=0.8, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
-    panels.label_axis(axes, "x", drawable(summary.quantity, 90))
-    panels.title(axes, f"{len(summary.scores)} examples")
+    style.label(axes, f"{len(summary.scores)} examples", x=drawable(summary.quantity, 90))

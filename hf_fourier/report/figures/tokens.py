@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
-from hf_fourier.report.figures import panels
+from hf_fourier.report.figures import panels, style
 from hf_fourier.report.figures.fonts import TokenText, font_families, plain, right_to_left, token_texts
 from hf_fourier.results import relevance
 
@@ -53,7 +53,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     shown = window(attribution, values)
     placed = _place(attribution, shown, width)
     tall = placed[-1].y + LINE
-    above, below = panels.stack(figure, [tall + HEAD, BELOW - HEAD])
+    above, below = style.stack(figure, [tall + HEAD, BELOW - HEAD])
     boxes(sheet(above, width, tall), placed, values, explanation(attribution, found, shown))
     frequencies(below, attribution, fraction)
 
@@ -180,8 +180,8 @@ def boxes(axes: Axes, placed: Sequence[Placed], values: Array, text: str) -> Non
     from matplotlib.patches import Rectangle
 
     top = float(np.abs(values).max(initial=0.0)) or 1.0
-    colours = panels.diverging()
-    panels.title(axes, textwrap.fill(text, 135))
+    colours = style.diverging()
+    style.label(axes, textwrap.fill(text, 135))
     for token in placed:
         strength = float(values[token.index]) / top
         corner = (token.x, token.y - BOX / 2)
@@ -193,7 +193,7 @@ def boxes(axes: Axes, placed: Sequence[Placed], values: Array, text: str) -> Non
         )
         if abs(strength) > 0.01:
             start = token.y - BOX / 2 if strength > 0 else token.y + BOX / 2
-            bar = Rectangle((token.x, start), token.width, -BAR * strength, facecolor=panels.INK, alpha=0.75)
+            bar = Rectangle((token.x, start), token.width, -BAR * strength, facecolor=style.INK, alpha=0.75)
             axes.add_patch(bar)
         axes.text(token.x + token.width / 2, token.y, token.text, size=SIZE, ha="center", va="center_baseline",
-                  color=panels.INK, **plain(token.text))  # fmt: skip
+                  color=style.INK, **plain(token.text))  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
-from hf_fourier.report.figures import mask_contours, panels
+from hf_fourier.report.figures import mask_contours, panels, style
 from hf_fourier.report.figures.feature_map import features
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: whole, kept and removed side by side, in one large slice and two across it; below the spectrum."""
-    volumes = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
-    volumes = [volume if volume.ndim == 3 else volume[0] for volume in volumes]
+    volumes = [one if one.ndim == 3 else one[0] for one in panels.renders(attribution, fraction)]
     masks = mask_contours.predicted(attribution, fraction)
     places = middles(masks[0], volumes[0].shape)
     first = _largest(masks[0], volumes[0].shape)
-    above, below = panels.stack(figure, [2.0, 1.0])
+    above, below = style.stack(figure, [2.0, 1.0])
     grid = above.add_gridspec(2, 6, height_ratios=[2.1, 1])
     names = [axis.name for axis in attribution.layout.signal.axes if not axis.channel]
     rest = [axis for axis in range(3) if axis != first]
@@ -39,7 +38,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
             _slice(axes, volumes[i], axis, places[axis], text if axis == first else where, volumes[0])
             _masks(axes, masks, i, axis, places[axis], volumes[0].shape)
             if axis == first:
-                panels.label_axis(axes, "x", f"{where}; {names[rest[0]]} to the right, {names[rest[1]]} upwards")
+                style.label(axes, x=f"{where}; {names[rest[0]]} to the right, {names[rest[1]]} upwards")
     _features(below, attribution, fraction, names[first])
 
 
@@ -57,7 +56,7 @@ def _slice(axes: Axes, volume: Array, axis: int, place: int, text: str, clean: A
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    panels.title(axes, text)
+    style.label(axes, text)
 
 
 def _masks(axes: Axes, masks: list[Array | None], which: int, axis: int, place: int, shape: tuple[int, ...]) -> None:

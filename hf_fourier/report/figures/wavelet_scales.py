@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report.figures import panels
+from hf_fourier.report.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -50,11 +50,11 @@ def draw(figure: FigureBase, attribution: Attribution) -> None:
     grid = np.atleast_1d(figure.subplots(*((len(found), 1) if flat else (1, len(found))), sharex=flat)).ravel()
     for i, (axes, values) in enumerate(zip(grid, found, strict=True)):
         # The strongest places of each stay visible where a map is small on paper.
-        image = axes.imshow(values, cmap=panels.diverging(), vmin=-top, vmax=top, interpolation="nearest",
+        image = axes.imshow(values, cmap=style.diverging(), vmin=-top, vmax=top, interpolation="nearest",
                             aspect="auto" if flat else "equal", gid=f"scale-{i}")  # fmt: skip
         axes.set_yticks([])
         if not flat:
             axes.set_xticks([])
-        panels.title(axes, f"{titles[i]}: {worth[i]}" if flat else f"{titles[i]}:\n{worth[i]}")
+        style.label(axes, f"{titles[i]}: {worth[i]}" if flat else f"{titles[i]}:\n{worth[i]}")
     bar = figure.colorbar(image, ax=list(grid), pad=0.01, aspect=20)
     bar.set_label("orange: for, blue: against")
