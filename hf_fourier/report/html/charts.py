@@ -14,8 +14,14 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
 SIDE, NAME, BAR, NAME_CHARS = 14, 14, 9, 60
 #: The width of a character of a tick's label, at most on average.
 CHARACTER = 7
-#: Looks that differ without colour too: class names of the page's style sheet, and the shape of the points.
-SHAPES = ("circle", "square", "diamond", "triangle", "cross")
+#: The marks of lines, which differ without colour too: how each is drawn from its middle on.
+SHAPES = (
+    "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",  # a circle
+    "m-3 -3h6v6h-6z",
+    "m0 -4.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z",
+    "m0 -4.5l4.2 7.5h-8.4z",
+    "m-3.5 -3.5l7 7m0 -7l-7 7",
+)
 #: From a number to a place on the drawing.
 Place = Callable[[float], float]
 
@@ -73,11 +79,9 @@ def lines(series: Sequence[Series], title: str, right: str, up: str, top: float 
     values = [y for one in drawn for y in (*one.y, *one.low, *one.high) if math.isfinite(y)]
     low, high = (0.0, top) if top is not None else _ends(values)
     x_of, y_of = _log(xs), _linear(low, high)
-    parts = [_grid(low, high, y_of), _ticks(xs, x_of), _titles(right, up)]
-    for i, one in enumerate(drawn):
-        parts.append(_line(one, i, x_of, y_of))
-    legend = Markup("").join(_key(one, i) for i, one in enumerate(drawn))
-    return _chart(title, parts, legend)
+    parts = [*_grid(low, high, y_of), *_ticks(xs, x_of), *_titles(right, up)]
+    parts += [_line(one, i, x_of, y_of) for i, one in enumerate(drawn)]
+    return _chart(title, parts, [_key(one, i) for i, one in enumerate(drawn)])
 
 
 def bars(centres: Sequence[float], power: Sequence[float], chosen: Sequence[float], title: str, right: str) -> Markup:
@@ -87,32 +91,21 @@ def bars(centres: Sequence[float], power: Sequence[float], chosen: Sequence[floa
     middle, half = TOP + (TALL - TOP - BOTTOM) / 2, (TALL - TOP - BOTTOM) / 2 - 4
     step = (WIDE - LEFT - RIGHT) / len(centres)
     tops = max(max(power), 1e-9), max(max(chosen), 1e-9)
-    parts = [Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDE - RIGHT, middle, middle)]
+    parts = [_svg("line", "axis", x1=LEFT, x2=WIDE - RIGHT, y1=middle, y2=middle)]
     for i, (p, c) in enumerate(zip(power, chosen, strict=True)):
-        x, wide = LEFT + i * step + 0.1 * step, 0.8 * step
         text = f"{right} {_tick(centres[i])}: {100 * p:.3g} % of power, {100 * c:.3g} % of these features on top"
-        parts.append(
-            Markup(
-                '<g><title>{}</title><rect class="power" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
-                '<rect class="on" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/></g>'
-            ).format(
-                text, x, middle - half * p / tops[0], wide, half * p / tops[0], x, middle, wide, half * c / tops[1]
-            )
-        )
-    parts += [
-        _tick_text("middle", LEFT + (i + 0.5) * step, TALL - BOTTOM + 14, _tick(centres[i]))
-        for i in sorted({0, len(centres) // 2, len(centres) - 1})
-    ]
-    labels = (
-        (f"{100 * tops[0]:.3g} %", middle - half + 4),
-        ("0", middle + 3),
-        (f"{100 * tops[1]:.3g} %", middle + half),
-    )
-    parts += [_tick_text("end", LEFT - 5, y, text) for text, y in labels]
-    parts.append(_titles(right, ""))
-    key = Markup('<li><span class="swatch power"></span>share of power (up)</li>'
-                 '<li><span class="swatch on"></span>fraction on top (down)</li>')  # fmt: skip
-    return _chart(title, parts, key)
+        x, up, down = LEFT + i * step + 0.1 * step, half * p / tops[0], half * c / tops[1]
+        both = (("power", middle - up, up), ("on", middle, down))
+        boxes = [_svg("rect", kind, x=x, y=y, width=0.8 * step, height=height) for kind, y, height in both]
+        parts.append(_svg("g", "", _svg("title", "", text), *boxes))
+    ends = sorted({0, len(centres) // 2, len(centres) - 1})
+    parts += [_tick_text("middle", LEFT + (i + 0.5) * step, TALL - BOTTOM + 14, _tick(centres[i])) for i in ends]
+    above, below = f"{100 * tops[0]:.3g} %", f"{100 * tops[1]:.3g} %"
+    for text, y in ((above, middle - half + 4), ("0", middle + 3), (below, middle + half)):
+        parts.append(_tick_text("end", LEFT - 5, y, text))
+    legend = {"power": "share of power (up)", "on": "fraction on top (down)"}
+    swatch = Markup('<li><span class="swatch {}"></span>{}</li>')
+    return _chart(title, [*parts, *_titles(right, "")], [swatch.format(*one) for one in legend.items()])
 
 
 def by_band(names: Sequence[str], series: Sequence[Series], title: str, right: str, chart: BandAxis) -> Markup:
@@ -138,36 +131,32 @@ def by_band(names: Sequence[str], series: Sequence[Series], title: str, right: s
 
     row = NAME + BAR * len(series) + 5
     deep = TOP + row * len(names)
-    parts = [_columns(low, high, step, x_of, deep)]
+    parts = _columns(low, high, step, x_of, deep)
     for place, name in enumerate(names):
         for number, one in enumerate(series):
             parts.append(_bar(one, number, place, name, TOP + place * row + NAME + BAR * number, x_of))
-    line = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"><title>{}</title></line>')
-    for value, words, kind in chart.marks:
-        if math.isfinite(value):
-            parts.append(line.format(kind, x_of(value), x_of(value), TOP, deep, f"{words}: {value:.3g}"))
+    marks = [(x_of(value), f"{words}: {value:.3g}", words, kind) for value, words, kind in chart.marks
+             if math.isfinite(value)]  # fmt: skip
+    for x, text, _, kind in marks:
+        parts.append(_svg("line", kind, _svg("title", "", text), x1=x, x2=x, y1=TOP, y2=deep))
     for place, name in enumerate(names):  # over the lines
         shown = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
-        parts.append(Markup('<text class="band" x="{}" y="{}">{}</text>').format(SIDE, TOP + place * row + 11, shown))
-    parts.append(
-        Markup('<text class="label" text-anchor="middle" x="{}" y="{}">{}</text>').format(WIDE / 2, deep + 30, right)
-    )
+        parts.append(_svg("text", "band", shown, x=SIDE, y=TOP + place * row + 11))
+    parts.append(_svg("text", "label", right, text_anchor="middle", x=WIDE / 2, y=deep + 30))
     legend = [_key(one, number) for number, one in enumerate(series) if len(series) > 1]
-    marks = Markup('<li><svg viewBox="0 0 30 12" aria-hidden="true"><line class="{}" x1="15" x2="15" y1="0" y2="12"/>'
-                   '</svg>{}</li>')  # fmt: skip
-    legend += [marks.format(kind, words) for value, words, kind in chart.marks if math.isfinite(value)]
-    return _chart(title, parts, Markup("").join(legend), deep + 36)
+    legend += [_entry(_svg("line", kind, x1=15, x2=15, y1=0, y2=12), words) for _, _, words, kind in marks]
+    return _chart(title, parts, legend, deep + 36)
 
 
-def _columns(low: float, high: float, step: float, x_of: Place, deep: float) -> Markup:
+def _columns(low: float, high: float, step: float, x_of: Place, deep: float) -> list[Markup]:
     """Lines down with their numbers below."""
     parts = []
     for i in range(round((high - low) / step) + 1):
         x, value = x_of(low + i * step), low + i * step
         kind = "axis" if abs(value) < step / 1e6 else "grid"
-        line = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>').format(kind, x, x, TOP, deep)
-        parts += [line, _tick_text("middle", x, deep + 14, f"{0.0 if kind == 'axis' else value:.3g}")]
-    return Markup("").join(parts)
+        text = _tick_text("middle", x, deep + 14, f"{0.0 if kind == 'axis' else value:.3g}")
+        parts += [_svg("line", kind, x1=x, x2=x, y1=TOP, y2=deep), text]
+    return parts
 
 
 def _step(low: float, high: float) -> float:
@@ -186,16 +175,10 @@ def _bar(one: Series, number: int, place: int, name: str, y: float, x_of: Place)
     known = math.isfinite(low) and math.isfinite(high)
     text = f"{one.name}, {name}: {value:.3g}" + (f" [{low:.3g}, {high:.3g}]" if known else "")
     zero, end, middle = x_of(0.0), x_of(value), y + BAR / 2
-    parts = [
-        Markup('<rect class="bar-of" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}"/>').format(
-            min(zero, end), y + 0.5, abs(end - zero), BAR - 1
-        )
-    ]
+    parts = [_svg("rect", "bar-of", x=min(zero, end), y=y + 0.5, width=abs(end - zero), height=BAR - 1)]
     if known:
-        whisker = Markup('<line class="whisker" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>')
-        parts.append(whisker.format(x_of(low), x_of(high), middle, middle))
-    parts.append(_point(number, end, middle, text, False))
-    return Markup('<g class="series-{}">{}</g>').format(number % len(SHAPES), Markup("").join(parts))
+        parts.append(_svg("line", "whisker", x1=x_of(low), x2=x_of(high), y1=middle, y2=middle))
+    return _svg("g", f"series-{number % len(SHAPES)}", *parts, _point(number, end, middle, text))
 
 
 def _tick(value: float) -> str:
@@ -203,15 +186,25 @@ def _tick(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _chart(title: str, parts: Sequence[Markup], legend: Markup, tall: float = TALL) -> Markup:
-    return Markup(
-        '<figure class="chart"><figcaption>{}</figcaption><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-        '<ul class="legend">{}</ul></figure>'
-    ).format(title, WIDE, tall, title, Markup("").join(parts), legend)
+def _svg(tag: str, kind: str, *content: str, **attributes: float | str) -> Markup:
+    """An element of the class `kind`; real numbers get one decimal, and "_" in a name stands for "-"."""
+    given: dict[str, float | str] = {"class": kind} if kind else {}
+    given |= {name.replace("_", "-"): value for name, value in attributes.items()}
+    texts = [f"{value:.1f}" if isinstance(value, float) else value for value in given.values()]
+    pairs = Markup("").join(Markup(' {}="{}"').format(*pair) for pair in zip(given, texts, strict=True))
+    if not content:
+        return Markup("<{}{}/>").format(tag, pairs)
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, pairs, Markup("").join(content))
+
+
+def _chart(title: str, parts: Sequence[Markup], legend: Sequence[Markup], tall: float = TALL) -> Markup:
+    drawing = _svg("svg", "", *parts, viewBox=f"0 0 {WIDE} {tall}", role="img", aria_label=title)
+    caption, entries = _svg("figcaption", "", title), _svg("ul", "legend", *legend, "")
+    return _svg("figure", "chart", caption, drawing, entries)
 
 
 def _tick_text(anchor: str, x: float, y: float, text: str) -> Markup:
-    return Markup('<text class="tick" text-anchor="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(anchor, x, y, text)
+    return _svg("text", "tick", text, text_anchor=anchor, x=float(x), y=float(y))
 
 
 def _log(xs: Sequence[float]) -> Place:
@@ -227,10 +220,7 @@ def _log(xs: Sequence[float]) -> Place:
 
 
 def _linear(low: float, high: float) -> Place:
-    def place(y: float) -> float:
-        return TALL - BOTTOM - (y - low) / ((high - low) or 1) * (TALL - TOP - BOTTOM)
-
-    return place
+    return lambda y: TALL - BOTTOM - (y - low) / ((high - low) or 1) * (TALL - TOP - BOTTOM)
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
@@ -239,18 +229,17 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _grid(low: float, high: float, y_of: Place) -> Markup:
+def _grid(low: float, high: float, y_of: Place) -> list[Markup]:
     """Four lines across with their numbers."""
     parts = []
-    for i in range(5):
-        value = low + i * (high - low) / 4
+    for value in (low + i * (high - low) / 4 for i in range(5)):
         y = y_of(value)
-        line = Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>')
-        parts += [line.format(LEFT, WIDE - RIGHT, y, y), _tick_text("end", LEFT - 5, y + 3.5, f"{value:.3g}")]
-    return Markup("").join(parts)
+        line = _svg("line", "grid", x1=LEFT, x2=WIDE - RIGHT, y1=y, y2=y)
+        parts += [line, _tick_text("end", LEFT - 5, y + 3.5, f"{value:.3g}")]
+    return parts
 
 
-def _ticks(xs: Sequence[float], x_of: Place) -> Markup:
+def _ticks(xs: Sequence[float], x_of: Place) -> list[Markup]:
     """The fractions below the axis, as many as there is room for."""
     parts, taken = [], -math.inf
     for x in xs:
@@ -259,59 +248,53 @@ def _ticks(xs: Sequence[float], x_of: Place) -> Markup:
         if middle - half - CHARACTER >= taken:
             taken = middle + half
             parts.append(_tick_text("middle", middle, TALL - BOTTOM + 14, text))
-    return Markup("").join(parts)
+    return parts
 
 
-def _titles(right: str, up: str) -> Markup:
-    """What runs to the right and upwards."""
-    across = Markup('<text class="label" text-anchor="middle" x="{}" y="{}">{}</text>').format(
-        (LEFT + WIDE - RIGHT) / 2, TALL - 6, right
-    )
-    turned = Markup(
-        '<text class="label" text-anchor="middle" transform="translate(11 {}) rotate(-90)">{}</text>'
-    ).format((TOP + TALL - BOTTOM) / 2, up)
-    return across + (turned if up else Markup(""))
+def _titles(right: str, up: str) -> list[Markup]:
+    """What runs to the right and, if anything, upwards."""
+    parts = [_svg("text", "label", right, text_anchor="middle", x=(LEFT + WIDE - RIGHT) / 2, y=TALL - 6)]
+    turned = f"translate(11 {(TOP + TALL - BOTTOM) / 2}) rotate(-90)"
+    return [*parts, _svg("text", "label", up, text_anchor="middle", transform=turned)] if up else parts
 
 
 def _line(one: Series, number: int, x_of: Place, y_of: Place) -> Markup:
     """A line with its interval and points."""
-    look = f"series-{number % len(SHAPES)}{' control' if one.control else ''}"
-    points = [(x_of(x), y_of(y)) for x, y in zip(one.x, one.y, strict=True)]
+
+    def path(values: Sequence[float]) -> list[str]:
+        return [f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(one.x, values, strict=True)]
+
     parts = []
-    if one.low and len(points) > 1:
-        upper = [f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(one.x, one.high, strict=True)]
-        lower = [f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(one.x, one.low, strict=True)]
-        parts.append(Markup('<polygon class="range" points="{}"/>').format(" ".join([*upper, *reversed(lower)])))
+    if one.low and len(one.x) > 1:
+        parts.append(_svg("polygon", "range", points=" ".join([*path(one.high), *reversed(path(one.low))])))
     elif one.low:
-        (x, _), low, high = points[0], y_of(one.low[0]), y_of(one.high[0])
-        parts.append(
-            Markup('<line class="line" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(x, x, low, high)
-        )
-    parts.append(Markup('<polyline class="line" points="{}"/>').format(" ".join(f"{x:.1f},{y:.1f}" for x, y in points)))
-    for i, (x, y) in enumerate(points):
-        text = f"{one.name}, {100 * one.x[i]:.3g} %: {one.y[i]:.3g}"
+        x = x_of(one.x[0])
+        parts.append(_svg("line", "line", x1=x, x2=x, y1=y_of(one.low[0]), y2=y_of(one.high[0])))
+    parts.append(_svg("polyline", "line", points=" ".join(path(one.y))))
+    for i, (x, y) in enumerate(zip(one.x, one.y, strict=True)):
+        text = f"{one.name}, {100 * x:.3g} %: {y:.3g}"
         text += f" [{one.low[i]:.3g}, {one.high[i]:.3g}]" if one.low else ""
-        hollow = bool(one.hollow) and one.hollow[i]
-        parts.append(_point(number, x, y, text, hollow))
-    return Markup('<g class="{}">{}</g>').format(look, Markup("").join(parts))
+        parts.append(_point(number, x_of(x), y_of(y), text, bool(one.hollow) and one.hollow[i]))
+    return _svg("g", _look(one, number), *parts)
 
 
-def _point(number: int, x: float, y: float, text: str, hollow: bool) -> Markup:
-    shapes = {
-        "circle": "M{0} {1}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",
-        "square": "M{0} {1}m-3 -3h6v6h-6z",
-        "diamond": "M{0} {1}m0 -4.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z",
-        "triangle": "M{0} {1}m0 -4.5l4.2 7.5h-8.4z",
-        "cross": "M{0} {1}m-3.5 -3.5l7 7m0 -7l-7 7",
-    }
-    path = shapes[SHAPES[number % len(SHAPES)]].format(f"{x:.1f}", f"{y:.1f}")
-    kind = "point hollow" if hollow else "point"
-    return Markup('<path class="{}" d="{}"><title>{}</title></path>').format(kind, path, text)
+def _look(one: Series, number: int) -> str:
+    """The classes of a line in the style sheet."""
+    return f"series-{number % len(SHAPES)}{' control' if one.control else ''}"
+
+
+def _point(number: int, x: float, y: float, text: str, hollow: bool = False) -> Markup:
+    """A mark with what is read where the pointer rests on it."""
+    path = f"M{x:.1f} {y:.1f}{SHAPES[number % len(SHAPES)]}"
+    return _svg("path", "point hollow" if hollow else "point", _svg("title", "", text), d=path)
 
 
 def _key(one: Series, number: int) -> Markup:
-    """A legend's line: the mark, and the name."""
-    look = f"series-{number % len(SHAPES)}{' control' if one.control else ''}"
-    mark = Markup('<svg viewBox="0 0 30 12" aria-hidden="true"><g class="{}"><line class="line" x1="0" x2="30" y1="6" '
-                  'y2="6"/>{}</g></svg>').format(look, _point(number, 15, 6, "", False))  # fmt: skip
-    return Markup("<li>{}<bdi>{}</bdi></li>").format(mark, one.name)
+    """A line of the legend: the mark, and the name."""
+    mark = _svg("g", _look(one, number), _svg("line", "line", x1=0, x2=30, y1=6, y2=6), _point(number, 15, 6, ""))
+    return _entry(mark, _svg("bdi", "", one.name))
+
+
+def _entry(mark: Markup, words: str) -> Markup:
+    """A line of the legend."""
+    return _svg("li", "", _svg("svg", "", mark, viewBox="0 0 30 12", aria_hidden="true"), words)
