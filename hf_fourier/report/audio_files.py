@@ -42,15 +42,20 @@ def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: 
     Raises:
         InputError: If the signal is no sound, or the result is compact.
     """
+    parts, rate = scaled_clips(attribution, fraction)
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    return {name: AudioClip(part, rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)}
+
+
+def scaled_clips(attribution: Attribution, fraction: float | None = None) -> tuple[list[Samples], int]:
+    """The clip, its top features and what is left without them, on one scale within ±1; and their rate in Hz."""
     share = record_of(attribution).displayed_fraction if fraction is None else fraction
     (clean, rate), (kept, _), (removed, _) = (
         clips(attribution), clips(attribution, share), clips(attribution, share, delete=True)
     )  # fmt: skip
-    parts = [clean, kept, removed]
-    scale = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in parts))
-    where = Path(folder)
-    where.mkdir(parents=True, exist_ok=True)
-    return {name: AudioClip(part / scale, rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)}
+    scale = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in (clean, kept, removed)))
+    return [clean / scale, kept / scale, removed / scale], rate
 
 
 def clips(attribution: Attribution, fraction: float | None = None, delete: bool = False) -> tuple[Samples, int]:

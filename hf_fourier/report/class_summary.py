@@ -101,7 +101,9 @@ def _structure(
         signals = {results[i].layout.signal.shape for members in own.values() for i in members}
         if len(signals) != 1:
             continue
-        tops = {key[2]: [_top(results[i]) for i in members] for key, members in own.items()}
+        tops = {
+            key[2]: [results[i].mask(TOP).nonzero().squeeze(1).numpy() for i in members] for key, members in own.items()
+        }
         features = len(results[next(iter(own.values()))[0]].scores)
         special = specificity(tops, features) if len(tops) > 1 else {}
         for key, members in own.items():
@@ -111,10 +113,6 @@ def _structure(
             share = special[key[2]][0] if key[2] in special and all(len(m) > 1 for m in own.values()) else None
             found[key] = _number(alike), chance, _number(share)
     return found
-
-
-def _top(result: Attribution) -> Any:
-    return result.mask(TOP).nonzero().squeeze(1).numpy()
 
 
 def _number(value: float | None) -> float | None:

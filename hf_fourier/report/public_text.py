@@ -21,7 +21,6 @@ _AROUND = "()[]{}<>.,;:!?'\"`…–—“”‘’«»"
 #: A plain word of a title, in any script; with digits and hyphens it is shorter than tokens are.
 _LETTERS = re.compile(r"[^\W\d_]{1,30}(?:['’-][^\W\d_]{1,30})*")
 _SHORT = re.compile(r"(?=[^\W_]*\D)[^\W_]{1,10}(?:[-.][^\W_]{1,10})?|\d{1,4}")
-_SPEC_PART = re.compile(r"[\w.+*-]*=?[^\s=]*")
 
 
 def public_text(text: str) -> str:

@@ -23,13 +23,11 @@ def escape_invisible(text: str, keep: str = "") -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(one if one in keep or not _acts(one) else _written(one) for one in text)
+    return "".join(
+        one if one in keep or not _acts(one) else one.encode("unicode_escape").decode("ascii") for one in text
+    )
 
 
 def _acts(one: str) -> bool:
     code = ord(one)
     return unicodedata.category(one) in ("Cc", "Cs", *_LINES) or code in _ORDERING or code in _HIDDEN
-
-
-def _written(one: str) -> str:
-    return one.encode("unicode_escape").decode("ascii")

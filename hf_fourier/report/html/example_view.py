@@ -8,7 +8,7 @@ shown one first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,15 +77,20 @@ def example_view(attribution: Attribution, budget: float) -> dict[str, Any]:
 
 
 def _image(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
+    return _pictures(*_with_masks(attribution, stops, _outlined), 0.75 * budget)
+
+
+def _with_masks(
+    attribution: Attribution, stops: list[float], draw: Callable[[Any, Array | None, Array | None], Any]
+) -> tuple[list[Any], list[Any]]:
+    """What is drawn of the kept and the removed part at each stop, with the clean mask and the part's own."""
     kept, removed = [], []
-    for share in stops:
-        masks = mask_contours.predicted(attribution, share)
-        pair = (attribution.render(), None) if share == 1 else (
-            attribution.render(share), attribution.render(share, delete=True)
-        )  # fmt: skip
-        kept.append(_outlined(pair[0], masks[0], None if share == 1 else masks[1]))
-        removed.append(None if pair[1] is None else _outlined(pair[1], masks[0], masks[2]))
-    return _pictures(kept, removed, 0.75 * budget)
+    for share in stops[:-1]:
+        clean, of_kept, of_removed = mask_contours.predicted(attribution, share)
+        kept.append(draw(attribution.render(share), clean, of_kept))
+        removed.append(draw(attribution.render(share, delete=True), clean, of_removed))
+    clean = mask_contours.predicted(attribution, 1.0)[0]
+    return [*kept, draw(attribution.render(), clean, None)], [*removed, None]
 
 
 def _outlined(image: Any, clean: Array | None, mask: Array | None) -> Any:
@@ -139,11 +144,11 @@ def _volume(attribution: Attribution, stops: list[float], budget: float) -> dict
         return np.asarray(volume if volume.ndim == 3 else volume[0])
 
     clean = flat(attribution.render())
-    masks = mask_contours.predicted(attribution, stops[0])
-    places = volumes.middles(masks[0], clean.shape)
+    places = volumes.middles(mask_contours.predicted(attribution, stops[0])[0], clean.shape)
     low, high = np.percentile(clean, [1, 99.5])
 
-    def strip(volume: Array, known: Array | None, mask: Array | None) -> Any:
+    def strip(rendered: Any, known: Array | None, mask: Array | None) -> Any:
+        volume = flat(rendered)
         shift = float(np.median(volume) - np.median(clean))
         grey = np.clip((volume - low - shift) / max(high - low, 1e-6), 0, 1)
         tiles = []
@@ -157,12 +162,7 @@ def _volume(attribution: Attribution, stops: list[float], budget: float) -> dict
             [np.pad(tile, ((tall - tile.shape[0], 0), (0, 4), (0, 0))) for tile in tiles], axis=1)
         )  # fmt: skip
 
-    kept, removed = [], []
-    for share in stops:
-        own = mask_contours.predicted(attribution, share)
-        whole = share == 1
-        kept.append(strip(clean if whole else flat(attribution.render(share)), own[0], None if whole else own[1]))
-        removed.append(None if whole else strip(flat(attribution.render(share, delete=True)), own[0], own[2]))
+    kept, removed = _with_masks(attribution, stops, strip)
     names = [axis.name for axis in attribution.layout.signal.axes if not axis.channel]
     places_text = ", ".join(f"{name} {at + 1} of {n}" for name, at, n in zip(names, places, clean.shape, strict=True))
     return _pictures(kept, removed, 0.75 * budget, caption=f"Slices: {places_text}")
@@ -170,38 +170,37 @@ def _volume(attribution: Attribution, stops: list[float], budget: float) -> dict
 
 def _spectrogram(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
     view: Any = attribution.view
-    levels = [attribution.render(share) for share in stops]
-    gone = [attribution.render(share, delete=True) for share in stops[:-1]]
-    seconds = levels[-1].shape[1] * view.hop
-    caption = f"Left to right: {seconds:.2f} s; upwards: {view.low:g} to {view.high:g} Hz (mel); brighter is louder"
-    found = _levels(levels, gone, 0.2 * budget, caption)
-    return {**found, **_sounds(attribution, stops, 0.7 * budget)}
+    seconds = attribution.render().shape[1] * view.hop
+    where = f"{seconds:.2f} s; upwards: {view.low:g} to {view.high:g} Hz (mel)"
+    return _levels(attribution, stops, budget, where, lambda level: level)
 
 
 def _waveform(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
     from hf_fourier.report.figures.audio import levels
 
     sound = attribution.render()
-    kept = [levels(attribution.render(share)) for share in stops]
-    gone = [levels(attribution.render(share, delete=True)) for share in stops[:-1]]
-    caption = f"Left to right: {sound.seconds:.2f} s; upwards: 0 to {sound.rate / 2:g} Hz; brighter is louder"
-    found = _levels(kept, gone, 0.2 * budget, caption)
-    return {**found, **_sounds(attribution, stops, 0.7 * budget)}
+    where = f"{sound.seconds:.2f} s; upwards: 0 to {sound.rate / 2:g} Hz"
+    return _levels(attribution, stops, budget, where, levels)
 
 
-def _levels(kept: Sequence[Array], gone: Sequence[Array], budget: float, caption: str) -> dict[str, Any]:
-    """Levels in dB as pictures, all on the scale of the whole input's."""
+def _levels(
+    attribution: Attribution, stops: list[float], budget: float, where: str, levels: Callable[[Any], Array]
+) -> dict[str, Any]:
+    """Levels in dB as pictures, all on the scale of the whole input's, with players."""
     from matplotlib import colormaps
 
     from hf_fourier.report.figures.audio import SHADES
 
+    kept = [levels(attribution.render(share)) for share in stops]
+    gone = [levels(attribution.render(share, delete=True)) for share in stops[:-1]]
     top = float(kept[-1].max())
     low = min(max(float(kept[-1].min()), top - DEPTH), top - 1)
     images = [
         media.shaded(media.pooled(level, media.LARGE)[::-1], low, top, colormaps[SHADES]) for level in (*kept, *gone)
     ]
-    found = _pictures(images[: len(kept)], [*images[len(kept) :], None], budget, caption=caption)
-    return {**found, "stretched": True, "pixelated": False}
+    caption = f"Left to right: {where}; brighter is louder"
+    found = _pictures(images[: len(kept)], [*images[len(kept) :], None], 0.2 * budget, caption=caption)
+    return {**found, "stretched": True, "pixelated": False, **_sounds(attribution, stops, 0.7 * budget)}
 
 
 def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
@@ -330,7 +329,7 @@ def _line(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
 
 def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
     """Anything else: its relevance, the first axes summed."""
-    from hf_fourier.report.figures.panels import diverging
+    from hf_fourier.report.figures.style import diverging
 
     images, names = [], [attribution.layout.signal.axes[i].name for i in attribution.layout.signal.ordered_axes]
     maps, texts = _relevance(attribution, stops)
@@ -348,7 +347,7 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
 
 def _scales(attribution: Attribution, budget: float) -> dict[str, Any] | None:
     """WAM's maps, the smooth part first: where each scale speaks for the decision and where against it."""
-    from hf_fourier.report.figures.panels import diverging
+    from hf_fourier.report.figures.style import diverging
 
     if not wavelet_scales.height(attribution):
         return None

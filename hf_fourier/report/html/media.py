@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,10 +102,11 @@ def pooled(values: Array, most: int) -> Array:
 
 def wav(samples: Array, rate: int) -> bytes:
     """A WAV file of 16-bit mono samples; those beyond ±1 are clipped."""
-    whole = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(whole), b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2,
-                       16, b"data", len(whole))  # fmt: skip
-    return head + whole
+    from scipy.io import wavfile
+
+    buffer = io.BytesIO()
+    wavfile.write(buffer, rate, np.round(np.clip(samples, -1, 1) * 32767).astype("<i2"))
+    return buffer.getvalue()
 
 
 def _encoded(image: Image, form: str, kind: str, **options: Any) -> str:

@@ -10,6 +10,7 @@ import html as escaping
 import importlib.util
 import io
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from hf_fourier.report.visible_text import escape_invisible
 from hf_fourier.results import words
 from hf_fourier.results.estimate import Estimate
 from hf_fourier.results.relevance import default_relevance
+from hf_fourier.results.table import table_of
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
@@ -121,58 +123,45 @@ def relevance(relevance: Relevance) -> str:
 def evaluation(evaluation: Evaluation) -> str:
     """All quantities by method, with intervals, marks and what they mean."""
     found = evaluation.printed_table()
-    return _whole(
-        [f"<p><b>{escaped(repr(evaluation))}</b></p>", table(found)],
-        [text for text in evaluation.remarks if text not in found.notes],
-    )
+    return _titled(repr(evaluation), table(found), [text for text in evaluation.remarks if text not in found.notes])
 
 
 def sanity(result: SanityResult) -> str:
     """The verdict, and a row for each check."""
-    columns = {
-        "verdict": [check.verdict for check in result.checks],
-        "check": [check.name for check in result.checks],
-        "in words": [check.words for check in result.checks],
-    }
-    from hf_fourier.results.table import Table
-
-    return _whole([f"<p><b>{escaped(result.headline)}</b></p>", table(Table(columns, result.notes))])
+    rows = [{"verdict": check.verdict, "check": check.name, "in words": check.words} for check in result.checks]
+    return _titled(result.headline, table(table_of(rows, result.notes)))
 
 
 def spectrum(found: SpectrumMeans | HeatMap) -> str:
     """The figure, and what was found in sentences."""
-    parts = [f"<p><b>{escaped(repr(found))}</b></p>"]
     try:
-        parts.append(_figure(found.plot()))
+        shown = _figure(found.plot())
     except MissingExtraError:
-        parts.append(table(found.table()))
-    return _whole(parts, found.summary())
+        shown = table(found.table())
+    return _titled(repr(found), shown, found.summary())
 
 
 def run(results: Results) -> str:
     """The run, its first results and how many examples failed."""
     columns = ("index", "name", "label", "confidence", "failed")
-    first = [dict(row) for row, _ in zip(results.rows(1), range(RUN_ROWS), strict=False)]
-    from hf_fourier.results.table import Table
-
-    shown = Table({title: [row[title] for row in first] for title in columns})
+    first = [{title: row[title] for title in columns} for row in islice(results.rows(1), RUN_ROWS)]
     more = [f"{results.done} of {len(results)} examples are done; the first {len(first)} are shown"]
-    return _whole([f"<p><b>{escaped(repr(results))}</b></p>", table(shown)], more)
+    return _titled(repr(results), table(table_of(first)), more)
 
 
 def recording(found: Recording) -> str:
     """What was heard when."""
-    return _whole([f"<p><b>{escaped(repr(found))}</b></p>", table(found.decisions())], found.notes)
+    return _titled(repr(found), table(found.decisions()), found.notes)
 
 
 def merged_spectrum(found: Spectrum) -> str:
     """The entries of highest score."""
-    return _whole([f"<p><b>{escaped(repr(found))}</b></p>", table(found.top(RUN_ROWS))])
+    return _titled(repr(found), table(found.top(RUN_ROWS)))
 
 
 def ranked(found: GeneScores) -> str:
     """The first rows of its table."""
-    return _whole([f"<p><b>{escaped(repr(found))}</b></p>", table(found.table(), RUN_ROWS)])
+    return _titled(repr(found), table(found.table(), RUN_ROWS))
 
 
 def clip(sound: AudioClip) -> str:
@@ -190,6 +179,10 @@ def lines(value: Any) -> str:
 
 def _whole(parts: Sequence[str], notes: Sequence[str] = ()) -> str:
     return f'<div style="max-width:72rem">{"".join(parts)}{_notes(notes)}</div>'
+
+
+def _titled(title: str, part: str, notes: Sequence[str] = ()) -> str:
+    return _whole([f"<p><b>{escaped(title)}</b></p>", part], notes)
 
 
 def _has_tokens(result: Attribution) -> bool:
@@ -250,20 +243,14 @@ def _figure(figure: Any) -> str:
 
 def _players(result: Attribution) -> str:
     """The clip, its top features and the rest, all on one scale; nothing where it is no sound."""
-    from hf_fourier.report.audio_files import clips, is_audio
+    from hf_fourier.report.audio_files import is_audio, scaled_clips
 
     if not is_audio(result):
         return ""
-    fraction = record_of(result).displayed_fraction
-    top = wording.format_fraction(fraction)
-    (clean, rate), (kept, _), (removed, _) = (
-        clips(result),
-        clips(result, fraction),
-        clips(result, fraction, delete=True),
-    )
-    scale = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in (clean, kept, removed)))
-    parts = {"the clip": clean, f"the top {top} alone": kept, "without them": removed}
-    return "".join(_player(name, part / scale, rate) for name, part in parts.items())
+    parts, rate = scaled_clips(result)
+    top = wording.format_fraction(record_of(result).displayed_fraction)
+    names = ("the clip", f"the top {top} alone", "without them")
+    return "".join(_player(name, part, rate) for name, part in zip(names, parts, strict=True))
 
 
 def _player(name: str, samples: np.ndarray, rate: int) -> str:

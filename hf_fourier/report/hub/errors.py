@@ -65,7 +65,8 @@ def _translated(error: BaseException, what: str, whole: str) -> HubError | None:
     root = type(error).__module__.partition(".")[0]
     if root in _TRANSPORT or isinstance(error, (ConnectionError, TimeoutError)):
         got = f"no answer from the Hub ({type(error).__name__}) when asked to {what}"
-        return HubError(got, "a connection to it", f"check the network and try again{whole and _begun(whole)}")
+        begun = f"; a push is one commit, so that nothing is half pushed{whole}" if whole else ""
+        return HubError(got, "a connection to it", f"check the network and try again{begun}")
     if isinstance(error, ValueError) and "metadata" in str(error):
         return HubError(f"a card that the Hub refuses ({_line(error)})", "valid metadata", f"report it{whole}")
     return None
@@ -89,10 +90,6 @@ def _answered(error: BaseException, what: str, whole: str, missing: bool, no_rev
         got = f"a repository that somebody else changed meanwhile ({status}) when asked to {what}"
         return HubError(got, "the one that was read", f"try again{whole}")
     return HubError(f"{_line(error)} when asked to {what}", "the Hub to accept it", f"try again later{whole}")
-
-
-def _begun(whole: str) -> str:
-    return f"; a push is one commit, so that nothing is half pushed{whole}"
 
 
 def _line(error: BaseException) -> str:
