@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli.console import (
+    drawn,
     error_console,
     parse_batch_size,
     print_json,
     print_line,
+    print_name,
     progress,
     result_console,
     table,
     writable,
     writing,
 )
-from hf_fourier.cli.explain import load, print_files, write
+from hf_fourier.cli.explain import load, number_text, print_files, write
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.options import BandsRequest, LoadOptions, SpectrumRequest
 from hf_fourier.cli.targets import parse_targets
-from hf_fourier.errors import MissingExtraError, ModelError, SpecError
+from hf_fourier.errors import ModelError, SpecError
 from hf_fourier.report.collect import SPECTRUM
 
 if TYPE_CHECKING:
@@ -140,30 +142,18 @@ def spec_text(bands: str) -> str:
 
 def band_rows(result: Attribution) -> list[dict[str, Any]]:
     """One row per band: its share of the input's power, its score, and what the method found beside it."""
-    power = (result.power / result.power.sum().clamp(min=1e-30)).tolist()
-    columns = {"power": power, "score": result.scores.tolist()}
-    for name in ("standard_error", "deleted", "alone"):
-        if name in result.extras and len(result.extras[name]) == len(power):
-            columns[name] = result.extras[name].tolist()
-    return [
-        {"band": band.name, "from": band.low, "to": band.high, "unit": band.unit}
-        | {name: values[i] for name, values in columns.items()}
-        for i, band in enumerate(result.layout.bands)
-    ]
+    from hf_fourier.report.band_scores import band_scores_of
 
-
-_TITLES = {
-    "band": "band", "power": "% of power", "score": "score", "standard_error": "± (standard error)",
-    "deleted": "lost without it", "alone": "gained by it alone",
-}  # fmt: skip
+    found = band_scores_of(result, shared=False)
+    rows = [] if found is None else found.rows()
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def show_bands(name: str, result: Attribution, rows: list[dict[str, Any]]) -> None:
     """Print one example's bands, the largest score first."""
     console = result_console()
-    print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
-    number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
-    print_line(console, f"explained: {result.label} ({number})")
+    print_name(console, name)
+    print_line(console, f"explained: {result.label} ({number_text(result)})")
     show_band_table(result, rows)
     for note in result.provenance.get("notes", []):
         print_line(console, f"note: {note}", style="yellow")
@@ -171,8 +161,12 @@ def show_bands(name: str, result: Attribution, rows: list[dict[str, Any]]) -> No
 
 def show_band_table(result: Attribution, rows: list[dict[str, Any]]) -> None:
     """Print the bands, the largest score first."""
+    from hf_fourier.report.band_wording import ALONE, DELETED
+
+    titles = {"band": "band", "power": "% of power", "score": "score", "standard_error": "± (standard error)",
+              "deleted": DELETED, "alone": ALONE}  # fmt: skip
     always = ("band", "power", "score")
-    shown = [name for name in _TITLES if name in always or any(row.get(name) not in (None, 0.0) for row in rows)]
+    shown = [name for name in titles if name in always or any(row.get(name) for row in rows)]
     if "deleted" in shown and all(row["score"] == row["deleted"] for row in rows):
         shown.remove("score")  # it is the same number
     cells = []
@@ -180,7 +174,7 @@ def show_band_table(result: Attribution, rows: list[dict[str, Any]]) -> None:
         percent = {**row, "power": 100 * row["power"]}
         cells.append([value if isinstance(value := percent[column], str) else f"{value:.3g}" for column in shown])
     title = f"What each band is worth for {result.label!r} ({result.provenance['method']}, in units of the score)"
-    result_console().print(table(title, [_TITLES[column] for column in shown], cells, left=1))
+    result_console().print(table(title, [titles[column] for column in shown], cells, left=1))
 
 
 def show_spectrum(spectrum: ModelSpectrum) -> None:
@@ -198,9 +192,4 @@ def _write_spectrum(spectrum: ModelSpectrum, folder: Path) -> dict[str, str]:
     """Write the numbers, the table, and the figure where there is matplotlib."""
     written = {"spectrum": str(spectrum.save(folder / FILES["spectrum"]))}
     written["table"] = str(spectrum.table().to_csv(folder / FILES["table"]))
-    try:
-        spectrum.plot(folder / FILES["figure"])
-        written["figure"] = str(folder / FILES["figure"])
-    except MissingExtraError as error:
-        print_line(error_console(), f"no figure: {error}", style="yellow")
-    return written
+    return written | drawn(spectrum, folder / FILES["figure"])

@@ -55,6 +55,21 @@ class BandScores:
         return tuple(Band(name, low, high, self.unit) for name, low, high in edges)
 
     @property
+    def scores_are_losses(self) -> bool:
+        """Whether the score of each band is what is lost without it."""
+        return self.deleted is not None and list(self.deleted) == list(self.scores)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per band, with None for what is not known."""
+        columns = {"power": self.power, "score": self.scores, "standard_error": self.standard_error,
+                   "deleted": self.deleted, "alone": self.alone}  # fmt: skip
+        return [
+            {"band": band.name, "from": band.low, "to": band.high, "unit": band.unit,
+             **{name: None if values is None else values[i] for name, values in columns.items()}}
+            for i, band in enumerate(self.bands)
+        ]  # fmt: skip
+
+    @property
     def best(self) -> int:
         """The place of the band with the largest score."""
         return int(np.argmax(self.scores))

@@ -15,7 +15,7 @@ from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
-    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans, SpectrumSummary
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.report.class_summary import ClassSummary
     from hf_fourier.results.attribution import Attribution
 
@@ -46,8 +46,6 @@ class ReportContent:
             got = f"{len(names)} names for {len(self.results)} results"
             raise InputError(got, "one for each", "correct `names`")
         self.names = tuple(readable(str(n)) for n in names) if names is not None else _numbers(len(self.results))
-        self._stored: tuple[ExampleRecord, ...] | None = None
-        self._stored_classes: tuple[ClassSummary, ...] | None = None
         if not self.results and evaluation is None and not self.sanity and spectrum is None:
             raise InputError("nothing to report", "results, an evaluation, sanity checks or a spectrum", "pass some")
         models = {one.provenance.get("model") for one in self.results}
@@ -116,26 +114,36 @@ class ReportContent:
         """Summaries of the examples of each label."""
         return self._classes(self.records)
 
+    def written(self, include_inputs: bool) -> ReportContent:
+        """The content as it is written: texts scrubbed, and without inputs rounded, with nothing of an example."""
+        from hf_fourier.report import serialization as values
+        from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
+
+        shared, evaluation, spectrum = not include_inputs, self.evaluation, self.spectrum
+        if evaluation is not None:
+            evaluation = values.evaluation_from(values.evaluation_to(evaluation, shared))
+        if spectrum is not None:
+            spectrum = spectrum_from(spectrum_to(spectrum, shared))
+        sanity = [values.sanity_from(values.sanity_to(one, shared)) for one in self.sanity]
+        records, title = self._records(shared), privacy.title_of(self.title, self.model, shared)
+        found = ReportContent._of(records, self._classes(records), evaluation, sanity, title, spectrum)
+        if include_inputs:
+            found.results, found.names = self.results, self.names
+        return found
+
     def _records(self, shared: bool) -> tuple[ExampleRecord, ...]:
         """One per example; not `shared`: with its name and with labels that are a part of it."""
-        if self._stored is not None:
-            return self._stored
+        if not self.results:  # those that were stored, if any
+            return tuple(vars(self).get("records", ()))
         numbers = example_numbers(self.results, self.names)
         triples = zip(self.results, self.names, numbers, strict=True)
         return tuple(report_record(result, name, shared, number) for result, name, number in triples)
 
-    def _spectrum(self, shared: bool) -> SpectrumSummary | None:
-        """The spectrum as it is written; `shared`: groups that are no classes of the model are numbered."""
-        from hf_fourier.report.spectrum_values import written_spectrum
-
-        return None if self.spectrum is None else written_spectrum(self.spectrum, shared)
-
     def _classes(self, records: Sequence[ExampleRecord]) -> tuple[ClassSummary, ...]:
         from hf_fourier.report.class_summary import summaries
 
-        if self._stored_classes is not None:
-            return self._stored_classes
-        return tuple(summaries(records, self.results))
+        stored: tuple[ClassSummary, ...] = vars(self).get("classes", ())
+        return tuple(summaries(records, self.results)) if self.results else stored
 
     @classmethod
     def _of(
@@ -148,7 +156,7 @@ class ReportContent:
         content.results, content.names = (), _numbers(len(records))
         content.evaluation, content.sanity, content.title = evaluation, tuple(sanity), title
         content.spectrum = spectrum
-        content._stored, content._stored_classes = tuple(records), tuple(classes)
+        content.records, content.classes = tuple(records), tuple(classes)
         return content
 
 

@@ -62,19 +62,19 @@ def save(
         save_figures(report, where / FIGURES, include_inputs, endings=(".png",))
     if include_inputs:
         _save_examples(report, where)
-    records = report._records(shared=not include_inputs)
+    found, shared = report.written(include_inputs), not include_inputs
     values = {
         "format": FORMAT,
         "hf_fourier": VERSION,
-        "title": privacy.title_of(report.title, report.model, not include_inputs),
+        "title": found.title,
         "inputs": include_inputs,
-        "model": privacy.model_of(report.model),
+        "model": privacy.model_of(found.model),
         "names": list(report.names) if include_inputs else [],
-        "examples": [one.to_dict() for one in records],
-        "classes": [one.to_dict() for one in report._classes(records)],
-        "evaluation": None if report.evaluation is None else evaluation_to(report.evaluation, not include_inputs),
-        "sanity": [sanity_to(one, not include_inputs) for one in report.sanity],
-        "spectrum": None if report.spectrum is None else spectrum_to(report.spectrum, not include_inputs),
+        "examples": [one.to_dict() for one in found.records],
+        "classes": [one.to_dict() for one in found.classes],
+        "evaluation": None if found.evaluation is None else evaluation_to(found.evaluation, shared),
+        "sanity": [sanity_to(one, shared) for one in found.sanity],
+        "spectrum": None if found.spectrum is None else spectrum_to(found.spectrum, shared),
     }
     if include_inputs:
         values["results"] = [stated_digest(path / storage.VALUES) for path in _result_folders(where)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.report import privacy
@@ -15,10 +15,6 @@ from hf_fourier.report.example_record import ExampleRecord
 from hf_fourier.report.spectrum_values import SPECTRUM
 from hf_fourier.results import formats, parts
 from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
-
-if TYPE_CHECKING:
-    from hf_fourier.report.content import ReportContent
-
 
 _NUMBERS = [OPTIONAL]
 #: `report.json`, which has no NaN: an undefined number is null.
@@ -114,12 +110,6 @@ def class_from(values: Mapping[str, Any]) -> ClassSummary:
     check(values, _CLASS, "a class")
     check(list(values["kept"].values()), _NUMBERS, "what is kept of a class")
     return ClassSummary(**values)
-
-
-def as_shared(report: ReportContent, shared: bool) -> tuple[Evaluation | None, list[SanityResult]]:
-    """A report's evaluation and checks as they are written: scrubbed, with `shared` their groups numbered."""
-    evaluation = None if report.evaluation is None else evaluation_from(evaluation_to(report.evaluation, shared))
-    return evaluation, [sanity_from(sanity_to(one, shared)) for one in report.sanity]
 
 
 def evaluation_to(found: Evaluation, shared: bool) -> dict[str, Any]:

@@ -28,16 +28,6 @@ SPECTRUM = {
 }  # fmt: skip
 
 
-def written_spectrum(spectrum: SpectrumMeans, shared: bool) -> SpectrumSummary:
-    """A spectrum as it is written.
-
-    Args:
-        spectrum: As given.
-        shared: Number the groups that are no classes of the model, and round.
-    """
-    return spectrum_from(spectrum_to(spectrum, shared))
-
-
 def spectrum_to(spectrum: SpectrumMeans, shared: bool) -> dict[str, Any]:
     """Plain values without NaN.
 
@@ -46,7 +36,7 @@ def spectrum_to(spectrum: SpectrumMeans, shared: bool) -> dict[str, Any]:
 
     Args:
         spectrum: As given.
-        shared: See `written_spectrum`.
+        shared: Number the groups that are no classes of the model, and round.
     """
     found, digits = spectrum.summarized(), SHARED_DIGITS if shared else 17
     worded = privacy.public_text if shared else privacy.scrubbed

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import serialization
 from hf_fourier.results.table import Table, table_of
 
 if TYPE_CHECKING:
@@ -19,33 +18,27 @@ if TYPE_CHECKING:
 
 def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Table]:
     """By name, all tables that have rows; see `Report.tables`."""
-    records = report._records(shared=not include_inputs)
+    found = report.written(include_inputs)
+    records = list(enumerate(found.records, 1))
     rows_of = {
-        "examples": [_example(i, one, include_inputs) for i, one in enumerate(records, 1)],
-        "curves": [row for i, one in enumerate(records, 1) for row in _stops(i, one)],
-        "bands": [row for i, one in enumerate(records, 1) for row in _bands(i, one)],
-        "band_scores": [row for i, one in enumerate(records, 1) for row in _band_scores(i, one)],
-        "classes": [_class(one) for one in report._classes(records)],
+        "examples": [_example(i, one, include_inputs) for i, one in records],
+        "curves": [row for i, one in records for row in _stops(i, one)],
+        "bands": [row for i, one in records for row in _bands(i, one)],
+        "band_scores": [
+            {**_named(i, one), **row} for i, one in records if one.band_scores for row in one.band_scores.rows()
+        ],
+        "classes": [_class(one) for one in found.classes],
+        "evaluation": [] if found.evaluation is None else list(found.evaluation.table()),
+        "spectrum": [] if found.spectrum is None else list(found.spectrum.table()),
+        "sanity": [row for one in found.sanity for row in one.table()],
     }
-    by_name = {name: table_of(rows) for name, rows in rows_of.items() if rows}
-    evaluation, sanity = serialization.as_shared(report, not include_inputs)
-    if evaluation is not None and evaluation.cells:
-        by_name["evaluation"] = evaluation.table()
-    spectrum = report._spectrum(not include_inputs)
-    if spectrum is not None:
-        by_name["spectrum"] = spectrum.table()
-    checks = [row for one in sanity for row in one.table().rows()]
-    if checks:
-        by_name["sanity"] = table_of(checks)
-    return by_name
+    return {name: table_of(rows) for name, rows in rows_of.items() if rows}
 
 
 def to_csv(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
     """One CSV file per table; see `Report.to_csv`."""
-    where, written = _made_folder(folder), {}
-    for name, table in tables(report, include_inputs).items():
-        written[name] = table.to_csv(where / f"{name}.csv")
-    return written
+    where = _made_folder(folder)
+    return {name: table.to_csv(where / f"{name}.csv") for name, table in tables(report, include_inputs).items()}
 
 
 def to_parquet(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
@@ -87,22 +80,18 @@ def _example(number: int, one: ExampleRecord, named: bool) -> dict[str, Any]:
     }
 
 
+def _named(number: int, one: ExampleRecord) -> dict[str, Any]:
+    """What begins the rows of an example."""
+    return {"example": number, "label": one.label, "method": one.method, "domain": one.domain}
+
+
 def _stops(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
+    if one.curve is None:
+        return []
+    names = ("mode", "fraction", "actual_fraction", "value", "confidence", "agreement")
     return [
-        {
-            "example": number,
-            "label": one.label,
-            "method": one.method,
-            "domain": one.domain,
-            "mode": stop.mode,
-            "fraction": stop.fraction,
-            "actual_fraction": stop.actual_fraction,
-            "value": stop.value,
-            "confidence": stop.confidence,
-            "agreement": stop.agreement,
-            "replacement": one.curve.replacement if one.curve else "",
-        }
-        for stop in (one.curve.points if one.curve else ())
+        {**_named(number, one), **{name: getattr(stop, name) for name in names}, "replacement": one.curve.replacement}
+        for stop in one.curve.points
     ]
 
 
@@ -111,22 +100,9 @@ def _bands(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
         return []
     columns = zip(one.bands.centres, one.bands.power, one.bands.chosen, strict=True)
     return [
-        {"example": number, "label": one.label, "method": one.method, "domain": one.domain,
-         "coordinate": one.bands.title, "centre": centre, "power": power, "chosen": chosen, "fraction": one.bands.share}
+        {**_named(number, one), "coordinate": one.bands.title, "centre": centre, "power": power, "chosen": chosen,
+         "fraction": one.bands.share}
         for centre, power, chosen in columns
-    ]  # fmt: skip
-
-
-def _band_scores(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
-    if one.band_scores is None:
-        return []
-    found = one.band_scores
-    columns = {name: getattr(found, name) for name in ("power", "scores", "standard_error", "deleted", "alone")}
-    return [
-        {"example": number, "label": one.label, "method": one.method, "domain": one.domain, "band": band.name,
-         "from": band.low, "to": band.high, "unit": band.unit,
-         **{"score" if name == "scores" else name: values[i] if values else None for name, values in columns.items()}}
-        for i, band in enumerate(found.bands)
     ]  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_it_is_in_the_repr_the_table_and_the_figure(tmp_path: Path) -> None:
 def test_it_is_in_a_report_once_and_at_each_example(inputs: bool) -> None:
     results = attribute(normalised, X, target=first, method="integrated_gradients")
     report = Report(results)
-    records = report._records(not inputs)
+    records = report.written(inputs).records
     said = [note for note in wording.notes(records, None, []) if note.startswith(INCOMPLETE)]
     assert len(said) == 1
     for record in records:

@@ -133,7 +133,7 @@ def test_a_lead_within_the_standard_errors_is_none():
 def test_means_have_the_intervals_of_their_examples():
     lost = np.random.default_rng(0).normal([0, 3, 0, 0, 0], 0.5, (12, 5))
     report = Report([bands_of(row.tolist(), key=i + 1) for i, row in enumerate(lost)])
-    (found,) = band_means(report._records(shared=False))
+    (found,) = band_means(report.written(include_inputs=True).records)
     assert found.examples == 12
     for i, one in enumerate(found.means["deleted"]):
         assert one == mean_interval(lost[:, i])
@@ -172,7 +172,7 @@ def test_at_most_sixteen_bands_of_an_example_are_shared(tmp_path):
     assert shared.left_out == count - SHARED_BANDS
     assert list(shared.scores)[-1] == 2.0
     assert f"{shared.left_out} bands with smaller scores are not shared" in report.html()
-    assert len(report._records(shared=False)[0].band_scores.names) == count
+    assert len(report.written(include_inputs=True).records[0].band_scores.names) == count
     assert band_means(Report([made, replace(made, fingerprint=5)]).records) == []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import serialization, wording
+from hf_fourier.report import wording
 from hf_fourier.report.example_record import is_control
 from hf_fourier.report.figures import canvas, style
 from hf_fourier.report.figures.fonts import drawable
@@ -51,11 +51,11 @@ def save_figures(
     from hf_fourier.report.figures.plot import plot
 
     where, written = Path(folder), {}
-    for name, draw in _overviews(report, include_inputs):
+    content = report.written(include_inputs)
+    for name, draw in _overviews(content):
         written.update(_light_and_dark(canvas.drawn(draw), where, name, endings))
-    spectrum = report._spectrum(shared=not include_inputs)
-    if spectrum is not None:
-        written.update(_light_and_dark(spectrum.plot(), where, "spectrum", endings))
+    if content.spectrum is not None:
+        written.update(_light_and_dark(content.spectrum.plot(), where, "spectrum", endings))
     for number, result in enumerate(report.results if examples and include_inputs else (), 1):
         written.update(_light_and_dark(plot(result), where, f"{number:04d}", endings))
     return written
@@ -80,18 +80,17 @@ def _light_and_dark(figure: Figure, where: Path, name: str, endings: Sequence[st
     return paths
 
 
-def _overviews(report: ReportContent, include_inputs: bool) -> Iterator[tuple[str, Callable[[Figure], None]]]:
+def _overviews(report: ReportContent) -> Iterator[tuple[str, Callable[[Figure], None]]]:
     """Names of figures and what draws them; only those that have something to show."""
-    records = report._records(shared=not include_inputs)
+    records, evaluation = report.records, report.evaluation
     if any(averages(records, part, quantity) for part, quantity, *_ in CHARTS):
         yield "curves", lambda figure: _curves(figure, records)
     labels = _by_class(records)
     if labels:
         yield "bands", lambda figure: _bands(figure, labels)
-    classes = [one for one in report._classes(records) if one.concentration is not None][:CLASSES]
+    classes = [one for one in report.classes if one.concentration is not None][:CLASSES]
     if classes:
         yield "classes", lambda figure: _structure(figure, classes)
-    evaluation, _ = serialization.as_shared(report, not include_inputs)
     metrics = [] if evaluation is None else [m for m in wording.HEADLINES if m in evaluation.better]
     if evaluation is not None and metrics:
         yield "evaluation", lambda figure: _evaluation(figure, evaluation, metrics)

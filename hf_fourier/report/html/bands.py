@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.evaluation.studies.spectrum_means import ALL
@@ -11,8 +11,10 @@ from hf_fourier.report.html.charts import SHAPES, BandAxis, Series, by_band
 from hf_fourier.report.visible_text import escape_invisible
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from hf_fourier.evaluation.metrics.statistics import MeanInterval
-    from hf_fourier.evaluation.studies.spectrum_means import SpectrumSummary
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.report.band_means import BandMeans
     from hf_fourier.report.band_scores import BandScores
     from hf_fourier.report.example_record import ExampleRecord
@@ -25,53 +27,50 @@ def example_bands(record: ExampleRecord) -> dict[str, Any]:
     """The bands of one example: sentences, a chart, and a table."""
     found = record.band_scores
     assert found is not None
-    columns = _columns(found, record.method)
-    title = "What each band is worth"
-    return {
-        "title": f"{record.method} in {record.domain}",
-        "sentences": band_wording.sentences(record),
-        "chart": by_band(_shown(found.names), _bars(found, record.method), title, "score", BandAxis()),
-        "caption": f"{title}, in units of the score" if len(columns) > 2 else title,
-        "titles": ["band", *columns],
-        "rows": [
-            [name, *(column[i] for column in columns.values())] for i, name in enumerate(_shown(found.names))
-        ],
-        "left_out": found.left_out,
-        "few": "",
-    }  # fmt: skip
+    columns, title = _columns(found, record.method), "What each band is worth"
+    caption = f"{title}, in units of the score" if len(columns) > 2 else title
+    chart = by_band(_shown(found.names), _bars(found, record.method), title, "score", BandAxis())
+    part = _part(f"{record.method} in {record.domain}", chart, caption, found.names, columns)
+    return {**part, "sentences": band_wording.sentences(record), "left_out": found.left_out}
+
+
+def _part(
+    title: str, chart: Markup, caption: str, names: Sequence[str], columns: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Bands for the template: a chart and a table, without sentences, a caution, and bands that are left out."""
+    rows = [[name, *(column[i] for column in columns.values())] for i, name in enumerate(_shown(names))]
+    return {"title": title, "chart": chart, "caption": caption, "titles": ["band", *columns], "rows": rows,
+            "sentences": [], "few": "", "left_out": 0}  # fmt: skip
 
 
 def _columns(found: BandScores, method: str) -> dict[str, list[str]]:
     """The columns of a table by their titles; the score is left out where what is lost is the same."""
-    columns: dict[str, list[str]] = {}
-    if found.power is not None:
-        columns["% of power"] = [f"{100 * share:.3g}" for share in found.power]
-    if found.deleted is None or list(found.deleted) != list(found.scores):
-        errors = found.standard_error or [0.0] * len(found.scores)
-        columns[band_wording.score_title(method)] = [
-            f"{score:.3g} ± {error:.2g}" if error else f"{score:.3g}"
-            for score, error in zip(found.scores, errors, strict=True)
+    columns = {} if found.power is None else {"% of power": [f"{100 * share:.3g}" for share in found.power]}
+    for title, values, errors in _quantities(found, method):
+        columns[title] = [
+            f"{value:.3g} ± {error:.2g}" if error else f"{value:.3g}"
+            for value, error in zip(values, errors or [0.0] * len(values), strict=True)
         ]
-    for title, values in ((band_wording.DELETED, found.deleted), (band_wording.ALONE, found.alone)):
-        if values is not None:
-            columns[title] = [f"{value:.3g}" for value in values]
     return columns
 
 
 def _bars(found: BandScores, method: str) -> list[Series]:
-    """The score with its interval, what is lost without a band, and what it brings alone."""
-    places = range(len(found.names))
+    """Bars of the quantities, with intervals where there are standard errors."""
     bars = []
-    if found.deleted is None or list(found.deleted) != list(found.scores):
-        ends: tuple[list[float], list[float]] = ([], [])
-        if found.standard_error is not None:
-            pairs = list(zip(found.scores, found.standard_error, strict=True))
-            ends = [s - WIDTH * e for s, e in pairs], [s + WIDTH * e for s, e in pairs]
-        bars.append(Series(band_wording.score_title(method), places, found.scores, *ends))
+    for title, values, errors in _quantities(found, method):
+        pairs = zip(values, errors or (), strict=bool(errors))
+        ends = [(value - WIDTH * error, value + WIDTH * error) for value, error in pairs]
+        bars.append(Series(title, range(len(values)), values, [low for low, _ in ends], [high for _, high in ends]))
+    return bars
+
+
+def _quantities(found: BandScores, method: str) -> Iterator[tuple[str, Sequence[float], Sequence[float] | None]]:
+    """Title, numbers and standard errors of the score, of what is lost without a band, and of what it brings alone."""
+    if not found.scores_are_losses:
+        yield band_wording.score_title(method), found.scores, found.standard_error
     for title, values in ((band_wording.DELETED, found.deleted), (band_wording.ALONE, found.alone)):
         if values is not None:
-            bars.append(Series(title, places, values))
-    return bars
+            yield title, values, None
 
 
 def mean_bands(found: BandMeans) -> dict[str, Any]:
@@ -82,26 +81,18 @@ def mean_bands(found: BandMeans) -> dict[str, Any]:
     titles = {"scores": band_wording.score_title(found.method), "deleted": band_wording.DELETED,
               "alone": band_wording.ALONE}  # fmt: skip
     columns = {titles[name]: means for name, means in found.means.items() if not (same and name == "scores")}
-    names = _shown([band.name for band in found.bands])
+    names = [band.name for band in found.bands]
     title = f"Mean over {found.examples} examples, with 95 % intervals"
-    counts = [one.n for one in found.means["scores"]]
-    uneven = len(set(counts)) > 1
-    return {
-        "title": f"{found.method} in {found.domain}",
-        "sentences": [],
-        "few": band_wording.few(found.examples),
-        "chart": by_band(names, _series(columns), title, "score", BandAxis()),
-        "caption": title,
-        "titles": ["band", *columns, *(["examples"] if uneven else [])],
-        "rows": [
-            [name, *(str(column[i]) for column in columns.values()), *([str(counts[i])] if uneven else [])]
-            for i, name in enumerate(names)
-        ],
-        "left_out": 0,
-    }  # fmt: skip
+    chart = by_band(_shown(names), _series(columns), title, "score", BandAxis())
+    cells = {name: list(map(str, means)) for name, means in columns.items()}
+    counts = [str(one.n) for one in found.means["scores"]]
+    if len(set(counts)) > 1:
+        cells["examples"] = counts
+    part = _part(f"{found.method} in {found.domain}", chart, title, names, cells)
+    return {**part, "few": band_wording.few(found.examples)}
 
 
-def model_spectrum(spectrum: SpectrumSummary) -> dict[str, Any]:
+def model_spectrum(spectrum: SpectrumMeans) -> dict[str, Any]:
     """The spectrum of the model: sentences (the first one opens the page), four charts, and a table."""
     names = _shown([band.name for band in spectrum.bands])
     overview = spectrum.overview()

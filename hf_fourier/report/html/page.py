@@ -7,11 +7,10 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import band_wording, example_record, privacy, serialization, wording
+from hf_fourier.report import band_wording, example_record, privacy, wording
 from hf_fourier.report.band_means import band_means
 from hf_fourier.report.band_scores import in_score_units
 from hf_fourier.report.examples import ExampleParts, example_parts
@@ -19,11 +18,13 @@ from hf_fourier.report.html import media
 from hf_fourier.report.mean_curves import CHARTS, averages
 from hf_fourier.report.tables import tables as tables_of
 from hf_fourier.report.visible_text import escape_invisible
+from hf_fourier.results.integrity import finite_values
+from hf_fourier.results.table import table_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from hf_fourier.evaluation.studies.spectrum_means import SpectrumSummary
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.report.content import ReportContent
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.table import Table
@@ -62,7 +63,8 @@ def embedded(value: Any) -> Markup:
     """Plain values as JSON inside a script element, which nothing in them can end."""
     from markupsafe import Markup
 
-    text = json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    plain = privacy.each_text(finite_values(value), escape_invisible)
+    text = json.dumps(plain, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
@@ -82,13 +84,12 @@ def framed(page: str) -> str:
 def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
     from hf_fourier.report.html import bands
 
-    records = report._records(shared=not include_inputs)
-    tables = tables_of(report, include_inputs)
-    evaluation, sanity = serialization.as_shared(report, not include_inputs)
+    found, tables = report.written(include_inputs), tables_of(report, include_inputs)
+    records, evaluation, spectrum = found.records, found.evaluation, found.spectrum
     views = example_parts(records)
-    examples = [_example(report, view, records, include_inputs) for view in views[:MAX_EXAMPLES]]
+    examples = [_example(found, view, include_inputs) for view in views[:MAX_EXAMPLES]]
     ranked = [one for one in records if one.band_scores is None or one.curve is not None]
-    spectrum, means = report._spectrum(shared=not include_inputs), band_means(records)
+    means = band_means(records)
     in_bands = spectrum is not None or len(ranked) < len(records)
     leads = [*(spectrum.summary()[:1] if spectrum else ()), *map(band_wording.mean_sentence, means)]
     first = next((i for i, one in enumerate(records) if one.band_scores), None)
@@ -96,8 +97,8 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
         leads = band_wording.single(records[first], first + 1, len(views))
     only_bands = in_bands and not ranked and evaluation is None
     return {
-        "title": privacy.title_of(report.title, report.model, not include_inputs),
-        "model": privacy.model_of(report.model),
+        "title": found.title,
+        "model": privacy.model_of(found.model),
         "inputs": include_inputs,
         "count": len(records),
         "shows": _shows(len(records), spectrum),
@@ -108,13 +109,13 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
         "in_bands": in_bands,
         "only_bands": only_bands,
         "counts": wording.kept_counts(ranked),
-        "headlines": wording.summary_rows(evaluation) if evaluation else [],
+        "headlines": _columns(table_of(wording.summary_rows(evaluation))) if evaluation else None,
         "beside": [] if only_bands else wording.missing_controls(evaluation),
         "charts": _charts(records),
         "examples": examples,
         "data": [one["data"] for one in examples],
         "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
-        "sanity": [(one.headline, one.checks) for one in sanity],
+        "sanity": [(one.headline, one.checks) for one in found.sanity],
         "may": [*band_wording.MAY_CONCLUDE[:in_bands], *(() if only_bands else wording.MAY_CONCLUDE)],
         "may_not": [
             *band_wording.MAY_NOT_CONCLUDE[:in_bands],
@@ -123,11 +124,11 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
         ],
         "provenance": wording.provenance(records),
         "cost": wording.cost_lines(records),
-        "notes": wording.notes(records, evaluation, sanity),
+        "notes": wording.notes(records, evaluation, found.sanity),
     }
 
 
-def _shows(count: int, spectrum: SpectrumSummary | None) -> str:
+def _shows(count: int, spectrum: SpectrumMeans | None) -> str:
     """What the page is of, in words."""
     parts = [f"{count} explanation{'s' * (count != 1)}"] if count or spectrum is None else []
     parts += [] if spectrum is None else [f"the model’s bands over {len(spectrum)} examples"]
@@ -144,17 +145,14 @@ _TABLES = {
 
 
 def _table(name: str, table: Table) -> dict[str, Any]:
-    rows = [list(row.values()) for row in islice(table.rows(), MAX_ROWS)]
-    numeric = [all(isinstance(row[i], (int, float, type(None))) for row in rows) for i in range(len(table.columns))]
     titles = [title.replace("_", " ") for title in table.columns]
-    return {
-        "id": name,
-        "caption": _TABLES[name],
-        "count": len(table),
-        "titles": titles,
-        "rows": rows,
-        "numeric": numeric,
-    }
+    return {**_columns(table[:MAX_ROWS]), "id": name, "caption": _TABLES[name], "count": len(table), "titles": titles}
+
+
+def _columns(table: Table) -> dict[str, Any]:
+    """A table for the templates: its titles, its rows, and which columns hold numbers."""
+    rows = [list(row.values()) for row in table]
+    return {"titles": list(table.columns), "rows": rows, "numeric": table.right}
 
 
 def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
@@ -173,13 +171,11 @@ def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
     return [chart for chart in found if chart]
 
 
-def _example(
-    report: ReportContent, view: ExampleParts, records: Sequence[ExampleRecord], include_inputs: bool
-) -> dict[str, Any]:
+def _example(report: ReportContent, view: ExampleParts, include_inputs: bool) -> dict[str, Any]:
     """One example: its bands, its facts, charts, the slider's texts, and with inputs its pictures and sounds."""
     from hf_fourier.report.html import bands
 
-    number, record = view.record, records[view.record]
+    number, record = view.record, report.records[view.record]
     stops = wording.slider_stops(record)
     data: dict[str, Any] = {"stops": stops}
     if include_inputs:
@@ -209,7 +205,7 @@ def _example(
         "start": start,
         "data": {**data, "start": start},
         "stops": stops,
-        "bands": [bands.example_bands(records[i]) for i in view.bands],
+        "bands": [bands.example_bands(report.records[i]) for i in view.bands],
         "in_bands": record.band_scores is not None,
         "unasked": "see the bands above" if record.band_scores else "the model was not evaluated",
         "layers": _layers(record),
@@ -237,13 +233,12 @@ def _example_charts(record: ExampleRecord) -> list[Markup]:
     return [chart for chart in found if chart]
 
 
-def _layers(record: ExampleRecord) -> list[dict[str, Any]]:
-    """FreqX's layers, from the input downwards."""
+def _layers(record: ExampleRecord) -> list[Sequence[Any]]:
+    """FreqX's layers, from the input downwards: name, whether all of the score passes, and the spread."""
     extras = record.extras
     if "layers" not in extras or "effective" not in extras:
         return []
-    columns = zip(extras["layers"], extras["is_cut"], extras["effective"], strict=True)
-    return [{"name": name, "cut": cut, "spread": spread} for name, cut, spread in columns]
+    return list(zip(extras["layers"], extras["is_cut"], extras["effective"], strict=True))
 
 
 def _energy(record: ExampleRecord) -> str:
@@ -256,14 +251,3 @@ def _energy(record: ExampleRecord) -> str:
     share = energy / np.maximum(energy.max(axis=1, keepdims=True), 1e-12)
     grey = (255 * (1 - 0.92 * np.sqrt(share))).round().astype(np.uint8)
     return media.picture(media.image_of(grey.repeat(8, 0).repeat(24, 1)))
-
-
-def _finite(value: Any) -> Any:
-    """Plain values with None for NaN and infinity, which JSON has not, and invisible characters written out."""
-    if isinstance(value, str):
-        return escape_invisible(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -9,20 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.report import privacy
-from hf_fourier.report.serialization import as_shared
 from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
+from hf_fourier.report.wording import HEADLINES
 from hf_fourier.results.formats import VERSION
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation
-    from hf_fourier.evaluation.studies.spectrum_means import SpectrumSummary
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.report.content import ReportContent
 
 
-#: What a card shows, in this order; everything else that was measured is in the tables. None stands without those
-#: that say how far it is the method's freedom (selectivity) or what the strongest features do anyway (the gap).
-CARD_METRICS = ("maintain_rate", "maintain_rate_at_0.04", "dice_retention", "selectivity (random)",
-         "selectivity (runner-up)", "dig")  # fmt: skip
 #: Classes that a card lists, at most.
 CLASSES = 12
 
@@ -96,7 +92,7 @@ class CardData:
     excluded: Sequence[tuple[str, str, str]] = ()
     notes: Sequence[str] = ()
     versions: Mapping[str, str] | None = None
-    spectrum: SpectrumSummary | None = None
+    spectrum: SpectrumMeans | None = None
 
     @property
     def has_enough_groups(self) -> bool:
@@ -111,9 +107,10 @@ class CardData:
         return re.fullmatch(r"[\w.-]+/[\w.-]+", self.model, re.ASCII) is not None
 
     def card_rows(self) -> list[MetricRow]:
-        """What a card shows: by quantity, the methods before the controls."""
-        known = [one for name in CARD_METRICS for one in self.measured if one.metric == name]
-        return sorted(known, key=lambda one: (CARD_METRICS.index(one.metric), one.control))
+        """What a card shows: by quantity (`HEADLINES`; the tables have all), the methods before the controls."""
+        places = {name: place for place, name in enumerate(HEADLINES)}
+        known = [one for one in self.measured if one.metric in places]
+        return sorted(known, key=lambda one: (places[one.metric], one.control))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""
@@ -131,20 +128,18 @@ class CardData:
 
 def facts(report: ReportContent) -> CardData:
     """The card data of a report, which belong to none of its examples."""
+    report = report.written(include_inputs=False)
     first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
-    evaluation, sanity = as_shared(report, shared=True)
-    spectrum = report._spectrum(shared=True)
-    model = privacy.model_of(report.model)
+    evaluation, sanity, spectrum = report.evaluation, report.sanity, report.spectrum
+    versions = {str(name): str(version) for name, version in (first.get("versions") or {}).items()}
     methods = [(one.method, one.domain) for one in report.records]
     methods += [(cell.method, cell.domain) for cell in evaluation.cells if not cell.control] if evaluation else []
     methods += [(one.method, one.domain) for one in sanity]
     if spectrum is not None:
         methods.append((spectrum.made_by.get("method", "filters"), spectrum.made_by.get("domain", "")))
-    notes = list(evaluation.notes) if evaluation else []
-    excluded = list(evaluation.excluded) if evaluation else []
     return CardData(
-        title=privacy.title_of(report.title, report.model, shared=True),
-        model=model,
+        title=report.title,
+        model=privacy.model_of(report.model),
         revision=str(first.get("revision") or ""),
         task=str(first.get("task") or ""),
         head=str(first.get("head") or (sanity[0].head if sanity else "")),
@@ -157,9 +152,9 @@ def facts(report: ReportContent) -> CardData:
             (one.method, one.domain, check.name, check.verdict, check.words) for one in sanity for check in one.checks
         ],
         classes=_classes(report),
-        excluded=[(method, domain, reason) for method, domain, reason in excluded],
-        notes=notes,
-        versions={**_plain(first.get("versions") or {}), "hf_fourier": VERSION},
+        excluded=list(evaluation.excluded) if evaluation else [],
+        notes=list(evaluation.notes) if evaluation else [],
+        versions={**versions, "hf_fourier": VERSION},
         spectrum=spectrum,
     )
 
@@ -191,7 +186,3 @@ def _classes(report: ReportContent) -> list[tuple[str, str, int, float | None, f
 
 def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), 4)
-
-
-def _plain(versions: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(version) for name, version in versions.items()}
