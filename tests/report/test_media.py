@@ -10,7 +10,7 @@ import torch
 from hf_fourier import Report
 from hf_fourier.report.html import media, page
 from hf_fourier.report.html.example_view import example_view
-from tests.report.sample_results import PLAYED, picture, waveform
+from tests.report.sample_results import PLAYED, hand_made, picture, waveform
 
 
 def opened(uri):
@@ -65,6 +65,11 @@ def test_a_long_sound_is_cut_and_that_is_said():
     assert told["cut"]
     assert 0.5 <= told["seconds"] < 20
     assert len(told["stops"]) == 1
+
+
+def test_an_example_of_channels_alone_has_a_page():
+    result = hand_made(2, 3, domain="identity", channels=(0, 1), played=PLAYED)
+    assert "all entries together" in Report([result]).html(include_inputs=True)
 
 
 def test_a_report_of_very_many_shows_the_first_and_says_so(monkeypatch):

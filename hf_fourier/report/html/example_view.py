@@ -339,7 +339,7 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
         top = float(np.abs(values).max(initial=0)) or 1.0
         images.append(media.shaded(np.atleast_2d(values), -top, top, diverging()))
     summed = f", summed over {', '.join(names[:-2])}" if len(names) > 2 else ""
-    where = f"{names[-2:][0]} downwards, {names[-1]} to the right{summed}"
+    where = f"{names[-2]} downwards, {names[-1]} to the right{summed}" if names else "all entries together"
     caption = f"{texts['description'][0].upper()}{texts['description'][1:]} ({texts['sense']}); {where}"
     found = _pictures(images, [None] * len(stops), 0.75 * budget, caption=caption)
     return {**found, "relevance": True}
