@@ -37,15 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if "hf_fourier" in sys.modules:
         raise pytest.UsageError("hf_fourier was imported before its shape checks were switched on")
-    import beartype
-    from jaxtyping import install_import_hook
-
     from tests import shape_checks
 
-    # An int passes for a float, as it does for type checkers. The hook takes nothing but a dotted name.
-    beartype.numeric_tower = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
-    shape_checks.narrow()
-    install_import_hook("hf_fourier", "beartype.numeric_tower")
+    shape_checks.install()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,6 +51,8 @@ def pytest_runtest_setup() -> None:
     for name, seed in (("torch", "manual_seed"), ("numpy.random", "seed"), ("random", "seed")):
         if (module := sys.modules.get(name)) is not None:
             getattr(module, seed)(SEED)
+    if (checks := sys.modules.get("tests.shape_checks")) is not None:
+        checks.begin_test()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,16 +1,66 @@
-"""Which functions have their shape annotations checked while tests run: those that have any, each wrapped once.
+"""Which functions have their shape annotations checked while tests run, and how often: those that state any shape, at
+their first calls in each test.
 
-jaxtyping's hook wraps every function, and a function inside a function anew at each call; with both the tests take
-three times as long. Types without shapes are mypy's.
+jaxtyping's hook wraps every function, a function inside a function anew at each call, and checks arguments twice at
+every call; with all of it the tests take three times as long. Types without shapes are mypy's.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
 
-from jaxtyping import _import_hook
+import beartype
+from jaxtyping import _import_hook, config, install_import_hook, jaxtyped
 
 SHAPED = {"Bool", "Float", "Inexact", "Int", "Num", "Shaped"}
+#: Calls of a function in one test that are checked.
+CALLS = 3
+#: An int passes for a float, as it does for type checkers.
+typed = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+
+
+class Begun:
+    """How many tests have begun."""
+
+    tests = 0
+
+
+def begin_test() -> None:
+    """Functions are checked again at their next calls."""
+    Begun.tests += 1
+
+
+def checked(made: Any) -> Any:
+    """A function, or a class by its initializer, whose arguments and result have the shapes that it states."""
+    if inspect.isclass(made):
+        if "__init__" in vars(made):
+            made.__init__ = _checked_function(made.__init__)
+        return made
+    if isinstance(made, classmethod | staticmethod):
+        return type(made)(_checked_function(made.__func__))
+    return _checked_function(made)
+
+
+def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    generator = inspect.isgeneratorfunction(function)  # which beartype checks at its first step: too late
+    check = jaxtyped(function, typechecker=typed) if generator else jaxtyped(typed(function), typechecker=None)
+    test = calls = 0
+
+    @functools.wraps(function)
+    def first_calls_checked(*args: Any, **kwargs: Any) -> Any:
+        nonlocal test, calls
+        if test != Begun.tests:
+            test, calls = Begun.tests, 0
+        if calls == CALLS or config.jaxtyping_disable:
+            return function(*args, **kwargs)
+        calls += 1
+        return check(*args, **kwargs)
+
+    return first_calls_checked
 
 
 def _has_shapes(annotations: list[ast.expr | None]) -> bool:
@@ -23,19 +73,25 @@ class Narrow(_import_hook.JaxtypingTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         if _has_shapes([part.annotation for part in node.body if isinstance(part, ast.AnnAssign)]):
-            return super().visit_ClassDef(node)
+            node.decorator_list.insert(0, self._decorator(node))
         self.generic_visit(node)
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
         if _has_shapes([node.returns, *(argument.annotation for argument in every if argument is not None)]):
-            body, node.body = node.body, []
-            super().visit_FunctionDef(node)
-            node.body = body
+            node.decorator_list.append(self._decorator(node))
         return node
 
+    def _decorator(self, node: ast.ClassDef | ast.FunctionDef) -> ast.expr:
+        found = f"jaxtyping._import_hook.Typechecker.lookup['{self._typechecker.hash}']"
+        made = ast.parse(found, mode="eval").body
+        for part in ast.walk(made):
+            ast.copy_location(part, node)
+        return made
 
-def narrow() -> None:
-    """Let jaxtyping's hook wrap no more than these."""
+
+def install() -> None:
+    """Check what is imported from the package from now on."""
     _import_hook.JaxtypingTransformer = Narrow
+    install_import_hook("hf_fourier", "tests.shape_checks.checked")  # the hook takes nothing but a dotted name

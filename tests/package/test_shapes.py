@@ -1,6 +1,6 @@
 """Shape annotations are checked while the tests run."""
 
-import jaxtyping
+import beartype.roar
 import pytest
 import torch
 
@@ -14,5 +14,5 @@ def test_a_wrong_shape_is_caught(request):
     basis = Identity().bind(SignalShape("tensor", (Axis("sample", 3),)))
     two, four = torch.zeros(2, 3), torch.zeros(4, 3)
     assert basis.inner(two, two).shape == (2, 3)
-    with pytest.raises(jaxtyping.TypeCheckError):
+    with pytest.raises(beartype.roar.BeartypeCallHintViolation):
         basis.inner(two, four)
