@@ -83,7 +83,7 @@ def test_minilm_tells_spam_from_ham(asset: Callable[[str], Path]) -> None:
     folder = asset("minilm-spam")
     model, tokens = load("AutoModelForSequenceClassification", folder), tokenizer(folder)
     assert model.config.id2label == {0: "ham", 1: "spam"}
-    rows = sorted(demo.emails("test"), key=lambda row: len(row[0]))
+    rows = sorted(demo.emails("test"), key=lambda row: len(row[0]))[::2]
     right = 0
     for start in range(0, len(rows), 32):
         texts, labels = zip(*rows[start : start + 32], strict=True)

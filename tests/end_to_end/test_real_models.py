@@ -51,7 +51,7 @@ def texts_of(name: str) -> tuple[list[Any], list[Any]]:
             ["Hello", " one" * 13, " two" * 16],
         )
     sequences = [
-        " ".join(one["sequence"][:length]) for one, length in zip(demo.antibodies(), (48, 40, 48), strict=False)
+        " ".join(one["sequence"][:length]) for one, length in zip(demo.antibodies(), (24, 20, 24), strict=False)
     ]
     masked = sequences[0].split()
     masked[3] = "[MASK]"
