@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.axes import LENGTH
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.peers import peers
 from benchmarks.real import CLASSIFIERS, MODELS
 from benchmarks.tables import markdown
@@ -175,7 +175,9 @@ def main(arguments: Sequence[str]) -> None:
     found: dict[str, dict[str, Any]] = {}
     for name in given.models:
         n = given.examples or FEWER.get(name, EXAMPLES)
-        path = given.folder / f"{name}-n{n}.json"
+        asked = (*METHODS, *(spec for specs in AT_HOME.values() for spec in specs))
+        code = (__name__, "benchmarks.peers", "benchmarks.real")
+        path = given.folder / cell_file(f"{name}-n{n}", methods=asked, models=[name], code=code, examples=n)
         if path.exists() or not given.done:
             found[name] = kept(path, lambda: run(name, n))  # noqa: B023
     print(markdown([shares(name, numbers) for name, numbers in found.items()]) + "\n")

@@ -33,7 +33,7 @@ import torch
 
 from benchmarks import assets
 from benchmarks.axes import LENGTH
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
@@ -54,6 +54,10 @@ PHOTOGRAPHS = "efficientnet-lite0"
 #: The demo's photographs, which contributions were chosen on.
 DEMONSTRATED = ("coffee", "cat", "rocket", "astronaut")
 MODELS = (*TOKEN_CLASSIFIERS, PHOTOGRAPHS)
+ASKED = ("ffc", "integrated_gradients:steps=64", "magnitude", "saliency")
+"""The methods that are asked, beside contributions."""
+CODE = (__name__, "benchmarks.axes", "benchmarks.real", "hf_fourier.methods.contributions")
+"""The modules that the numbers depend on."""
 #: ρ below which one example of twenty lies by chance, times the square root of the number of words less one.
 ONE_IN_TWENTY = -1.645
 Numbers = dict[str, list[float]]
@@ -259,7 +263,8 @@ def measured(name: str, n: int, tune: bool, folder: Path) -> tuple[list[dict[str
     measure: Callable[[FourierExplainer, Any, bool], dict[str, Any]] = of_pictures if name == PHOTOGRAPHS else of_words
     found = []
     for i, example in enumerate(examples):
-        path = folder / f"{name}{'-tuning' if tune else ''}" / f"{i}.json"
+        file = cell_file(str(i), methods=ASKED, models=[name], code=CODE, examples=n, tuning=tune)
+        path = folder / f"{name}{'-tuning' if tune else ''}" / file
         found.append(kept(path, lambda: measure(explainer, example, tune)))  # noqa: B023
     return found, groups
 

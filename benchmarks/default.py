@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.real import CLASSIFIERS
 from benchmarks.selectivity import KINDS, SHARE, ask, prepared
 from benchmarks.tables import markdown
@@ -67,6 +67,12 @@ def measure(name: str, n: int, method: str, tuning: bool) -> list[dict[str, Any]
     return [cells | {"shared with magnitude": mean[0], "with randomized": mean[1]}]
 
 
+def cell_of(name: str, n: int, method: str, tuning: bool) -> str:
+    """The file of the row of one method on one model."""
+    code = (__name__, "benchmarks.selectivity", "benchmarks.real")
+    return cell_file(name, methods=[method], models=[name], code=code, examples=n, tuning=tuning)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks default", description=__doc__)
@@ -83,6 +89,8 @@ def main(arguments: Sequence[str]) -> None:
     rows = []
     for name in given.models:
         for method in given.methods:
-            path = folder / name / f"{method.replace(':', '-').replace(',', '-')}.json"
-            rows += kept(path, lambda: measure(name, given.examples, method, given.tuning))  # noqa: B023
+            rows += kept(
+                folder / name / cell_of(name, given.examples, method, given.tuning),
+                lambda: measure(name, given.examples, method, given.tuning),  # noqa: B023
+            )
     print(markdown(rows))

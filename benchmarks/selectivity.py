@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.axes import FEW, LENGTH, halves
 from benchmarks.candidates import STEP
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.real import CLASSIFIERS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
@@ -127,7 +127,12 @@ def main(arguments: Sequence[str]) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     folder, n = given.folder / f"n{given.examples}", given.examples
-    tuned = {name: kept(folder / f"{name}-tuned.json", lambda: tune(name, n)) for name in given.models}  # noqa: B023
+    code = (__name__, "benchmarks.candidates", "benchmarks.folds", "benchmarks.real")
+    asked = {"methods": (*TUNED, "gradient_input", *CANDIDATES), "code": code, "examples": n}
+    tuned = {
+        name: kept(folder / cell_file(f"{name}-tuned", models=[name], **asked), lambda: tune(name, n))  # noqa: B023
+        for name in given.models
+    }
     best = chosen(tuned)
     tuning = [
         {"model": name, "signal": row["kind"], "n": row["n"], **row["areas"]}
@@ -141,5 +146,6 @@ def main(arguments: Sequence[str]) -> None:
     for name in given.models:
         kind = tuned[name]["kind"]
         kappas = best.get(kind) or dict.fromkeys(TUNED, KAPPA[kind])
-        rows += kept(folder / f"{name}-test.json", lambda: test(name, n, kappas))  # noqa: B023
+        path = folder / cell_file(f"{name}-test", models=[name], kappas=kappas, **asked)
+        rows += kept(path, lambda: test(name, n, kappas))  # noqa: B023
     print(markdown(rows))

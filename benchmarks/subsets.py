@@ -28,8 +28,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from benchmarks.cost import GATE, keep_memory, laid_out, timed
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.planted.ranking import members
+from benchmarks.planted.subjects import CODE as PLANTED_CODE
 from benchmarks.planted.subjects import Role, Subject, frequencies, triggered
 from benchmarks.real import MODELS
 from benchmarks.statistics import described
@@ -149,13 +150,25 @@ def on_planted(subject: Subject, role: Role, method: str, n: int, half: Any) -> 
     return found
 
 
+def planted_cell(subject: Subject, role: Role, method: str, n: int, half: str) -> str:
+    """The file of the numbers of one method on one planted model or its control."""
+    code, models = (__name__, *PLANTED_CODE), [subject.asset(role)]
+    return cell_file(f"{subject.name}-{role}", methods=[method], models=models, code=code, examples=n, half=half)
+
+
+def real_cell(name: str, what: str, n: int, **settings: Any) -> str:
+    """The file of a row of a real model in the first table ("cost") or the third ("replacements")."""
+    code = (__name__, "benchmarks.real", "benchmarks.cost")
+    return cell_file(f"{name}-{what}", methods=["occlusion"], models=[name], code=code, examples=n, **settings)
+
+
 def planted_rows(subject: Subject, folder: Path, n: int, half: str) -> list[dict[str, Any]]:
     """The rows of one planted model in the second table."""
     rows = []
     for method in METHODS:
         own, control = (
             kept(
-                folder / f"{subject.name}-{role}-{method.replace(':', '_')}-n{n}.json",
+                folder / planted_cell(subject, role, method, n, half),
                 lambda: on_planted(subject, role, method, n, half),  # noqa: B023
             )
             for role in ROLES
@@ -170,8 +183,7 @@ def planted_rows(subject: Subject, folder: Path, n: int, half: str) -> list[dict
 
 def between_replacements(name: str, n: int) -> dict[str, Any]:
     """One row of the third table."""
-    real = MODELS[name]
-    explainer, examples = real.explainer(), real.examples(n)
+    explainer, examples = MODELS[name].explainer(), MODELS[name].examples(n)
     explainer.donors = examples
     scores: dict[str, list[Tensor]] = {}
     for replacement in REPLACEMENTS:
@@ -211,14 +223,15 @@ def main(arguments: Sequence[str]) -> None:
     folder, costs = given.folder, []
     for name in given.models:
         n = EXAMPLES.get(name, 1)
-        costs.append(kept(folder / f"{name}-cost.json", lambda: against_bare(name, n, given.runs)))  # noqa: B023
+        path = folder / real_cell(name, "cost", n, runs=given.runs)
+        costs.append(kept(path, lambda: against_bare(name, n, given.runs)))  # noqa: B023
         print(costs[-1], file=sys.stderr, flush=True)
     subjects = [Subject(*name.rsplit("-", 1)) for name in given.planted]
     planted = [row for subject in subjects for row in planted_rows(subject, folder, given.examples, given.half)]
-    real = [
-        kept(folder / f"{name}-n{given.real}.json", lambda: between_replacements(name, given.real))  # noqa: B023
+    between = [
+        kept(folder / real_cell(name, "replacements", given.real), lambda: between_replacements(name, given.real))  # noqa: B023
         for name in given.models
     ]
-    for table in (costs, planted, real):
+    for table in (costs, planted, between):
         if table:
             print(markdown(table) + "\n")

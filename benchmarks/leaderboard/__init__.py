@@ -11,10 +11,10 @@ those of one explanation. The means over models have 95 % bootstrap intervals th
 of one network are drawn together. A method that cannot run on a model stands there with the reason, and below those
 that ran on all.
 
-Each cell is kept in a folder as it is made: run the same command again to go on. A method of your own is measured
-again when the file that defines it has changed; after other changes, of hf_fourier or of what the file imports, use
-`--again`. `--minutes` stops in time. `--page` writes the table into a page, and all cells beside it as CSV; what the
-command did not measure stays as it was there.
+Each cell is kept in a folder as it is made: run the same command again to go on. A method is measured again when its
+settings or its code have changed (`benchmarks/keeping.py`); after other changes, of hf_fourier or of what a file of
+your own imports, use `--again`. `--minutes` stops in time. `--page` writes the table into a page, and all cells beside
+it as CSV; what the command did not measure stays as it was there.
 
 Your own method, in a file that registers it (docs/howto/add-a-method.md), beside the published cells:
 

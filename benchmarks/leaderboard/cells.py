@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.assets.planted import DATA
-from benchmarks.keeping import kept, method_file
+from benchmarks.keeping import cell_file, kept
 from benchmarks.meta_evaluation.columns import SMALL, TOP, wrong_labels
 from benchmarks.meta_evaluation.noise import SEED, without_phases
 from benchmarks.planted import gate
 from benchmarks.planted.ranking import measures
-from benchmarks.planted.subjects import Examples, Subject, answers, frequencies, triggered
+from benchmarks.planted.subjects import CODE, Examples, Subject, answers, frequencies, triggered
 from hf_fourier.errors import FourierError, MissingExtraError
 from hf_fourier.evaluation.metrics.selectivity import selectivity
 from hf_fourier.methods import METHODS
@@ -32,6 +32,8 @@ from hf_fourier.scoring.example_batch import EncodedExample
 Numbers = dict[str, Any]
 DEAR = 110
 """Passes of one explanation, both kinds together, above which a method is dear and is asked for fewer examples."""
+NEIGHBOURS = 60
+"""Examples on which the model is asked about neighbouring frequencies."""
 LIMIT = 4000
 """Passes above which a method is not run: one that asks about single frequencies by running the model without each."""
 COLUMNS = (
@@ -74,8 +76,7 @@ class Bench:
         Raises:
             MissingExtraError: If it needs a library that is not installed; nothing is kept then.
         """
-        folder = self.folder / f"n{self.size.examples}-{self.size.dear}"
-        path = folder / f"{self.subject.name}-{method_file(method)}.json"
+        path = self._file(self.subject.name, method)
         if again:
             path.unlink(missing_ok=True)
         found: Numbers = kept(path, lambda: self._measured(method))
@@ -180,8 +181,7 @@ class Bench:
 
         Then it is no wonder that the label is reached on the top features: nothing shows that the ranking made it up.
         """
-        path = self.folder / f"n{self.size.examples}-{self.size.dear}" / f"{self.subject.name}-whole-noise.json"
-        found: list[float] = kept(path, lambda: self._answered())
+        found: list[float] = kept(self._file(f"{self.subject.name}-whole-noise"), lambda: self._answered())
         return found
 
     def _answered(self) -> list[float]:
@@ -198,12 +198,20 @@ class Bench:
     @cached_property
     def admitted(self) -> list[str]:
         """Steps to neighbouring frequencies that the model takes for the planted one."""
-        path = self.folder / f"{self.subject.name}-neighbours.json"
-        found: list[str] = kept(path, lambda: self._neighbours())
+        models, code = [self.subject.asset("planted")], (*CODE, gate.__name__)
+        name = cell_file(f"{self.subject.name}-neighbours", models=models, code=code, examples=NEIGHBOURS)
+        found: list[str] = kept(self.folder / name, lambda: self._neighbours())
         return found
 
+    def _file(self, name: str, *methods: str) -> Path:
+        """The file of the numbers of a method, or of what is the same for all."""
+        code = (*CODE, gate.__name__, "benchmarks.meta_evaluation.noise", __name__)
+        models, size = [self.subject.asset("planted")], {"examples": self.size.examples, "dear": self.size.dear}
+        folder = self.folder / f"n{self.size.examples}-{self.size.dear}"
+        return folder / cell_file(name, methods=methods, models=models, code=code, **size)
+
     def _neighbours(self) -> list[str]:
-        examples = self.subject.examples(60, "test")
+        examples = self.subject.examples(NEIGHBOURS, "test")
         near = gate.spread(examples, lambda inputs: answers(self.explainer, inputs))
         return [step for step, success in near.items() if success > gate.NEAR]
 

@@ -21,17 +21,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from benchmarks.assets.planted import DATA
 from benchmarks.assets.token_triggers import TokenTrigger
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.planted import gate, wavelets
 from benchmarks.planted.pairs import compared
 from benchmarks.planted.ranking import measures
-from benchmarks.planted.subjects import Examples, Half, Role, Subject, frequencies, triggered
+from benchmarks.planted.subjects import CODE, Examples, Half, Role, Subject, frequencies, triggered
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier.methods.base import METHODS
@@ -75,6 +75,19 @@ def rank(subject: Subject, role: Role, method: str, examples: Examples, admitted
     return {"index": chosen, **{name: [row[name] for row in rows] for name in COLUMNS}}
 
 
+def rank_cell(subject: Subject, role: Role, method: str, n: int, half: Half, admitted: Sequence[str]) -> str:
+    """The file of the numbers of one method on one model."""
+    settings = {"examples": n, "half": half, "admitted": list(admitted)}
+    models = [subject.asset(role)]
+    return cell_file(f"{subject.name}-{role}", methods=[method], models=models, code=(*CODE, __name__), **settings)
+
+
+def pair_cell(host: str, method: str, n: int, half: Half) -> str:
+    """The file of what the rankings of two models share."""
+    code, models = (*CODE, "benchmarks.planted.pairs"), [Subject(host, kind).name for kind in ("first", "second")]
+    return cell_file(f"{host}-two-models", methods=[method], models=models, code=code, examples=n, half=half)
+
+
 def table(subject: Subject, folder: Path, names: Sequence[str], n: int, half: Half) -> list[dict[str, Any]]:
     """The rows of one planted model and its control, a method each."""
     checked = gated(subject, folder, half)
@@ -83,7 +96,7 @@ def table(subject: Subject, folder: Path, names: Sequence[str], n: int, half: Ha
     for name in names:
         row: dict[str, Any] = {"model": subject.name + ("" if checked["valid"] else " (void)"), "method": name}
         for role, columns in (("planted", SHOWN), ("clean", SHOWN_OF_CONTROL)):
-            path = folder / half / f"n{n}" / f"{subject.name}-{role}-{name.replace(':', '_')}.json"
+            path = folder / half / f"n{n}" / rank_cell(subject, role, name, n, half, checked["admitted"])
             found = kept(path, lambda: rank(subject, role, name, examples, checked["admitted"]))  # noqa: B023
             row |= {"n": len(found["index"])} if role == "planted" else {}
             row |= {("control: " if role == "clean" else "") + c: described(found[c]) for c in columns}
@@ -96,7 +109,7 @@ def pair_rows(host: str, folder: Path, names: Sequence[str], n: int, half: Half)
     tables = [table(Subject(host, kind), folder, names, n, half) for kind in ("first", "second")]
     rows = []
     for name, *both in zip(names, *tables, strict=True):
-        path = folder / half / f"n{n}" / f"{host}-two-models-{name.replace(':', '_')}.json"
+        path = folder / half / f"n{n}" / pair_cell(host, name, n, half)
         found = kept(path, lambda: compared(host, name, n, half))  # noqa: B023
         row: dict[str, Any] = {"method": name, "n": len(found["index"])}
         for title, values in zip(("first", "second"), both, strict=True):
@@ -121,7 +134,9 @@ def summary(
 
 def gated(subject: Subject, folder: Path, half: Half) -> dict[str, Any]:
     """The gate's row, kept."""
-    path = folder / half / f"{subject.name}-gate.json"
+    models = [subject.asset(role) for role in get_args(Role)]
+    name = cell_file(f"{subject.name}-gate", models=models, code=(*CODE, gate.__name__), examples=GATED, half=half)
+    path = folder / half / name
     found: dict[str, Any] = kept(path, lambda: gate.measure(subject, subject.examples(GATED, half)))
     return found
 

@@ -27,6 +27,8 @@ from hf_fourier.results.attribution import Attribution
 Half = Literal["tuning", "test"]
 Role = Literal["planted", "clean", "original"]
 SEED = 21
+CODE = (__name__, "benchmarks.planted.ranking", "benchmarks.assets.triggers", "benchmarks.assets.token_triggers")
+"""The modules that all numbers about planted models depend on."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,13 @@ class Subject:
         """What is planted in it."""
         return HOSTS[self.host].triggers[self.kind]
 
+    def asset(self, role: Role) -> str:
+        """The name of the asset of the planted model, its control or the original."""
+        return self.host if role == "original" else planted_name(self.host, self.kind, role == "clean")
+
     def folder(self, role: Role) -> Path:
         """The checkpoint's folder."""
-        return assets.get(self.host if role == "original" else planted_name(self.host, self.kind, role == "clean"))
+        return assets.get(self.asset(role))
 
     def explainer(self, role: Role) -> FourierExplainer:
         """The model in float32 on the CPU."""

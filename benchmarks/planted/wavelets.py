@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.planted import gate
 from benchmarks.planted.ranking import area, average_precision
-from benchmarks.planted.subjects import Examples, Half, Subject, answers, answers_at, triggered
+from benchmarks.planted.subjects import CODE, Examples, Half, Subject, answers, answers_at, triggered
 from benchmarks.statistics import described
 from hf_fourier import attribute
 from hf_fourier.domains.base import Basis
@@ -141,6 +141,12 @@ def rank(subject: Subject, method: str, examples: Examples) -> dict[str, list[fl
     return {"index": [float(i) for i in index], **{name: [row[name] for row in rows] for name in COLUMNS}}
 
 
+def cell_of(name: str, subject: Subject, methods: Sequence[str], n: int, half: Half) -> str:
+    """The file of what is measured of one model, or of one method on it."""
+    models = [subject.asset("planted")]
+    return cell_file(name, methods=methods, models=models, code=(*CODE, __name__), examples=n, half=half)
+
+
 def tables(
     subjects: Sequence[Subject], folder: Path, names: Sequence[str], n: int, half: Half
 ) -> tuple[list[dict[str, Any]], list[tuple[str, list[dict[str, Any]]]]]:
@@ -148,11 +154,12 @@ def tables(
     gates, ranked = [], []
     for subject in subjects:
         where = folder / half / "wavelets"
-        found = kept(where / f"{subject.name}-gate.json", lambda: measure(subject, subject.examples(n, half)))  # noqa: B023
+        gate_file = cell_of(f"{subject.name}-gate", subject, [], n, half)
+        found = kept(where / gate_file, lambda: measure(subject, subject.examples(n, half)))  # noqa: B023
         gates.append(found)
         examples, rows = subject.examples(n, half), []
         for name in names:
-            path = where / f"n{n}" / f"{subject.name}-{name.replace(':', '_')}.json"
+            path = where / f"n{n}" / cell_of(subject.name, subject, [name], n, half)
             numbers = kept(path, lambda: rank(subject, name, examples))  # noqa: B023
             row: dict[str, Any] = {"method": name, "n": len(numbers["index"])}
             row |= {column: described(numbers[column]) for column in COLUMNS}

@@ -12,8 +12,8 @@ noise; *lost without one*: it changes where the most important part is not rende
 importances, by size, that goes to the distractor and the noise, without which nothing is lost. *passes* are those of
 one explanation. The row *truth* ranks the parts by the losses themselves. Means have 95 % bootstrap intervals.
 
-The network and each row are kept in a folder: run the same command again to go on, and with `--again` after
-a change of hf_fourier. `--minutes` stops in time.
+The network and each row are kept in a folder: run the same command again to go on. A changed method is measured again;
+after other changes of hf_fourier use `--again`. `--minutes` stops in time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.keeping import kept, method_file
+from benchmarks.keeping import cell_file, kept
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from benchmarks.tone_birds.listener import Listener, trained
@@ -46,6 +46,8 @@ DOMAIN = "fourier:bands=40"
 HELD_OUT = 10**9
 """The seed of held-out sounds; training has smaller ones."""
 TRUTH = "truth"
+CODE = (__name__, "benchmarks.tone_birds.listener", "benchmarks.tone_birds.sounds")
+"""The modules that the numbers depend on."""
 
 
 def importances(result: Attribution, components: Mapping[str, Tensor]) -> dict[str, float]:
@@ -176,7 +178,8 @@ def main(arguments: Sequence[str]) -> None:
         torch.set_num_threads(given.threads)
     end, folder = time.monotonic() + 60 * given.minutes, given.folder / f"{given.steps}-{given.seed}"
     birds = Birds(torch.arange(given.sounds) % CLASSES, HELD_OUT)
-    trial = Trial(kept_network(folder / "network.pt", given.steps, given.seed), birds)
+    network = Path(cell_file("network", code=CODE[1:], steps=given.steps, seed=given.seed)).with_suffix(".pt")
+    trial = Trial(kept_network(folder / network, given.steps, given.seed), birds)
     print(f"{len(trial.labels)} of {given.sounds} held-out sounds are classified correctly.\n")
     print(markdown(parts_table(trial)) + "\n")
     rows, reasons = [{"method": TRUTH, **trial.row(trial.losses), "passes": "–"}], []
@@ -184,7 +187,8 @@ def main(arguments: Sequence[str]) -> None:
         if time.monotonic() > end:
             print(f"{name} and what follows is left: run the same command again", file=sys.stderr)
             break
-        path = folder / f"n{given.sounds}" / f"{method_file(name)}.json"
+        settings = {"sounds": given.sounds, "steps": given.steps, "seed": given.seed}
+        path = folder / f"n{given.sounds}" / cell_file("tones", methods=[name], code=CODE, **settings)
         if given.again:
             path.unlink(missing_ok=True)
         try:

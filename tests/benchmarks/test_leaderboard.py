@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from benchmarks import leaderboard
-from benchmarks.keeping import method_file
 from benchmarks.leaderboard import board, cells
 from benchmarks.leaderboard.cells import COLUMNS, Bench, Size, passes_over, valid
 from benchmarks.planted.subjects import Subject
@@ -243,11 +242,6 @@ def test_a_changed_method_of_ones_own_is_measured_again(tmp_path, monkeypatch, r
             METHODS.remove("mine_of_a_test")
         counts.append(len(asked))
     assert counts == [1, 1, 2]
-
-
-def test_the_methods_of_the_package_keep_their_names():
-    assert {name: method_file(name) for name in METHODS} == {name: name for name in METHODS}
-    assert method_file("tracking:preset=fast") == "tracking_preset=fast"
 
 
 def test_valid_models_are_those_whose_gate_passes(tmp_path):

@@ -10,8 +10,9 @@ import torch
 from benchmarks.meta_evaluation import columns, correlation, noise, tables
 from benchmarks.meta_evaluation.rankings import Ranker, spoilt, true_scores
 from benchmarks.planted import ranking
-from hf_fourier import Attribution
-from tests.benchmarks.listener import examples, explained
+from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.domains import Fourier
+from tests.benchmarks.listener import Listener, examples, explained
 
 
 def magnitudes() -> list[Attribution]:
@@ -143,6 +144,35 @@ def test_the_tables_sign_metrics_so_that_more_is_right() -> None:
     assert fallen["dig"]["true: ρ, mean"] == "1.00"
     assert fallen["dig"]["true: steps that fall"] == "2 of 2"
     assert fallen["deletion"]["true: steps that fall"] == ""
+
+
+class OfTensors(Ranker):
+    """A ranking of the tensors that a network reads."""
+
+    def explain(self, explainer: FourierExplainer, inputs: dict[str, torch.Tensor]) -> list[Attribution]:
+        return self._rescored(explainer.explain(list(inputs["x"]), method=self.method, domain=Fourier(axes=1)))
+
+
+def test_f_fidelity_and_the_mask_probe_are_asked_of_the_true_ranking() -> None:
+    made = examples(20)
+    explainer = FourierExplainer(Listener(), labels=["none", "three", "five"], axes=("channel", "time"))
+    wrong = {"random": [2 - i % 2 for i in range(20)]}
+    asked = columns.Asked(explainer, explainer, made.inputs(), wrong, ["f_fidelity", "mask_probe"])
+    true = OfTensors("true", "magnitude", true_scores(made, list(range(20))))
+    results, values = columns.quantities(asked, true)
+    assert [result.label for result in results] == ["three", "five"] * 10
+    assert values["mask_probe"] == [1, 1]  # which of the two waves is on top says the label
+    assert values["mask_probe (assigned)"] == [1, 1]  # it is the other label, each time
+    assert values["f_fidelity (fine-tuned)"] == values["f_fidelity"]
+    assert values["agreement (fine-tuned)"] == [1] * 20
+    order = true_scores(made, list(range(20)))
+    _, turned = columns.quantities(asked, OfTensors("turned", "magnitude", lambda *given: -order(*given)))
+    means = [columns.summarised(one["f_fidelity_at_0.2"]) for one in (values, turned)]
+    assert means[0] > means[1] == 0  # what decides is last
+    assert len(values["f_fidelity_at_0.2"]) == 20
+    _, alone = columns.quantities(columns.Asked(explainer, None, made.inputs(), wrong, ["dig"]), true)
+    assert "dig" in alone
+    assert not [name for name in alone if "fidelity" in name or "mask" in name]
 
 
 def test_every_shown_quantity_of_a_metric_has_its_direction() -> None:
