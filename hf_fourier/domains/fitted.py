@@ -42,10 +42,11 @@ class Directions:
 
     @cached_property
     def name(self) -> str:
-        """The kind and a digest of the vectors."""
-        data = self.vectors.detach().cpu().contiguous().numpy().astype("<f4").tobytes()
-        text = f"{self.kind}{tuple(self.vectors.shape)}".encode()
-        return f"{self.kind}-{hashlib.blake2b(text + data, digest_size=8).hexdigest()}"
+        """The kind and a digest of vectors and weights, so that different fits have different names."""
+        both = [part.detach().cpu().contiguous().numpy().astype("<f4") for part in (self.vectors, self.weights)]
+        text = f"{self.kind}{[part.shape for part in both]}".encode()
+        data = b"".join([text, *(part.tobytes() for part in both)])
+        return f"{self.kind}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
 
 
 _KNOWN: dict[str, Directions] = {}

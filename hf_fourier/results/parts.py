@@ -17,6 +17,8 @@ from hf_fourier.results.views import view_from
 from hf_fourier.typing import Tensor
 
 FORMAT = 2
+#: The prefix of the tensors of a domain that was fitted to examples.
+FITTED = "basis."
 POINT = {
     "mode": str,
     "fraction": NUMBER,
@@ -138,7 +140,7 @@ def _fitting_layout(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
         raise Malformed("no scores, one real number per feature")
     if not all_finite(scores):
         raise Malformed(f"{int((~scores.isfinite()).sum())} of {len(scores)} scores are not finite")
-    layout = _known(DOMAINS.parse(values["domain"]), tensors).bind(shape).layout
+    layout = stored_domain(values["domain"], tensors).bind(shape).layout
     if len(layout) != len(scores):
         raise Malformed(f"{len(scores)} scores for a layout of {len(layout)} features")
     return layout
@@ -149,18 +151,23 @@ def fitted_tensors(spec: str) -> dict[str, Tensor]:
     domain = DOMAINS.parse(spec)
     if not isinstance(domain, Fitted):
         return {}
-    return {"basis.vectors": domain.directions.vectors, "basis.weights": domain.directions.weights}
+    return {f"{FITTED}vectors": domain.directions.vectors, f"{FITTED}weights": domain.directions.weights}
 
 
-def _known(domain: Domain, tensors: Mapping[str, Tensor]) -> Domain:
-    """The domain, whose directions this process knows afterwards, if it was fitted to examples.
+def stored_domain(spec: str, tensors: Mapping[str, Tensor]) -> Domain:
+    """The domain of a stored result, whose directions this process knows afterwards, if it was fitted to examples.
+
+    Args:
+        spec: Its name.
+        tensors: What `fitted_tensors` gave, among others.
 
     Raises:
         Malformed: If the tensors are not the directions that it names.
     """
+    domain = DOMAINS.parse(spec)
     if not isinstance(domain, Fitted):
         return domain
-    stored = _below(tensors, "basis.")
+    stored = _below(tensors, FITTED)
     if stored.keys() != {"vectors", "weights"}:
         raise Malformed("no directions of its fitted domain")
     vectors, weights = (stored[name].float() for name in ("vectors", "weights"))

@@ -18,6 +18,7 @@ from hf_fourier.models.base import ModelWrapper
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import parsing, read_json, sealed
+from hf_fourier.results.parts import FITTED
 from hf_fourier.results.relevance import of_all, usual_kind
 from hf_fourier.results.schema import check
 from hf_fourier.results.views import GeneView, NoView
@@ -40,7 +41,7 @@ def has_gene_scores(result: Attribution) -> bool:
 
 def gene_parts(result: Attribution) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The record and the tensors of one cell; see `has_gene_scores`."""
-    values, _ = result.to_parts(compact=True)
+    values, tensors = result.to_parts(compact=True)
     relevance, kind = result.input_relevance(), usual_kind(result)
     by = "contributions" if kind == "contribution" else str(result.provenance["method"])
     tokens = result.inputs["input_ids"][result.inputs["content"]].cpu()
@@ -53,7 +54,8 @@ def gene_parts(result: Attribution) -> tuple[dict[str, Any], dict[str, Tensor]]:
     }  # fmt: skip
     small = int(tokens.max()) <= torch.iinfo(torch.int16).max
     scores = torch.from_numpy(np.asarray(relevance.values, dtype=np.float32))
-    return values, {TOKENS: tokens.to(torch.int16 if small else torch.int32), SCORES: scores}
+    fitted = {name: tensor for name, tensor in tensors.items() if name.startswith(FITTED)}
+    return values, {TOKENS: tokens.to(torch.int16 if small else torch.int32), SCORES: scores} | fitted
 
 
 def write_vocabulary(folder: Path, manifest: Manifest, wrapper: ModelWrapper) -> None:

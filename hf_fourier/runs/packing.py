@@ -23,6 +23,7 @@ from hf_fourier.results.atomic_writes import ByteChunks
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import digest, sealed, to_json
 from hf_fourier.results.ordering import LEADING, Leading
+from hf_fourier.results.parts import FITTED
 from hf_fourier.results.tensor_files import bytes_tensor, laid_out_stating
 from hf_fourier.runs.gene_store import NOT_STORABLE, gene_parts, has_gene_scores
 from hf_fourier.typing import Tensor
@@ -37,8 +38,8 @@ HEAD, RECORDS, SHARED, READ = "head", "records", "shared", "examples"
 #: Bytes of a digest in a column of them, and what stands for one that is not known.
 DIGEST_BYTES = 16
 UNKNOWN = "0" * 2 * DIGEST_BYTES
-#: Tensors that many examples of a data set may share: masks, places, filters.
-_SHAREABLE = ("inputs.", "raw_input.")
+#: Tensors that many examples of a data set may share: masks, places, filters, fitted directions.
+_SHAREABLE = ("inputs.", "raw_input.", FITTED)
 #: Bytes that are compared first.
 LOOK = 1024
 #: Bytes of small tensors that are copied with one call; they fit into a cache.
@@ -129,7 +130,8 @@ def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any],
     if store != "top":
         return values, tensors
     values["features"], values["extras"] = len(result.scores), {}
-    return values, {f"top.{name}": tensor for name, tensor in best_features(result, top).items()}
+    fitted = {name: tensor for name, tensor in tensors.items() if name.startswith(FITTED)}
+    return values, {f"top.{name}": tensor for name, tensor in best_features(result, top).items()} | fitted
 
 
 def best_features(result: Attribution, top: int) -> dict[str, Tensor]:

@@ -68,7 +68,7 @@ def explain_dataset(
     """See `FourierExplainer.explain_dataset`; of a temporary folder model and `preprocess` need not be known again."""
     machine, folder = current(options.processes), Path(output)
     source = _source(explainer, data, options)
-    worker = _worker(explainer, options, source)
+    worker = _worker(explainer, options, source).with_directions_of_first(machine)
     with ExitStack() as stack:
         writable = machine.on_first(lambda: _locked(folder, stack))
         if writable and not machine.first:

@@ -17,7 +17,7 @@ from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.results import formats
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import damaged, fits, parsing, tensor_fits, unsealed
-from hf_fourier.results.parts import RESULT
+from hf_fourier.results.parts import FITTED, RESULT, stored_domain
 from hf_fourier.results.schema import Malformed, check
 from hf_fourier.results.tensor_files import read_header
 from hf_fourier.runs.gene_store import SCORES, TOKENS
@@ -196,6 +196,8 @@ class Shard:
         tensors = self.tensors(row)
         stored = {name.removeprefix("top."): tensor for name, tensor in tensors.items() if name.startswith("top.")}
         with parsing(self.path, AGAIN):
+            if any(name.startswith(FITTED) for name in tensors):
+                stored_domain(self.record(row)["domain"], tensors)  # whose places have names
             if self.store == "genes":
                 order = tensors[SCORES].abs().argsort(descending=True, stable=True)[:top]
                 return {"features": tensors[TOKENS][order], "scores": tensors[SCORES][order]}

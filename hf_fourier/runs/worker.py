@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hf_fourier.domains import DOMAINS
+from hf_fourier.domains import DOMAINS, Fitted
+from hf_fourier.domains.fitted import remember
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.methods.fetched import Asked
 from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
+from hf_fourier.models.distributed import Processes
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.models.inputs.sources import SourceItem
 from hf_fourier.models.inspection import eval_mode
@@ -86,6 +88,19 @@ class Worker:
         cells_may_lose_genes(explainer.wrapper)
         job = explainer.job(METHODS.parse("magnitude"), DOMAINS.parse(PLACES), seed, contributions=0)
         return cls(explainer, job, target, None, batch_size, explainer.side_inputs, deletes=True)
+
+    def with_directions_of_first(self, machine: Processes) -> Worker:
+        """The same, with the first process' directions, if the domain was fitted to examples in each process.
+
+        Fits in several processes may differ in the last digits, on other devices or by other random draws.
+        """
+        domain = self.job.domain
+        fitted = (domain, domain.directions) if isinstance(domain, Fitted) else None
+        first = machine.on_first(lambda: fitted)
+        if first is not None and not machine.first:
+            remember(first[1])
+            self.job = replace(self.job, domain=first[0])
+        return self
 
     def keep(self, store: str, top: int) -> None:
         """Take over how much of each result is stored: what is not need not be made or fetched on the model's device.

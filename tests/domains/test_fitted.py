@@ -10,8 +10,11 @@ from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.domains import DOMAINS, Axis, Fitted, SignalShape, fitted
 from hf_fourier.domains.fitted import Directions
 from hf_fourier.errors import DamagedFile, FourierError, InputError, SpecError
+from hf_fourier.evaluation.metrics.structure import top_overlap
+from hf_fourier.evaluation.metrics.table import columns
 from hf_fourier.evaluation.studies.fit_domain import fit_domain, independent, principal, relevant
 from hf_fourier.results import parts
+from hf_fourier.results.spectrum import merged
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import noise
 
@@ -189,6 +192,38 @@ def test_a_saved_result_holds_its_directions(model, signals, tmp_path, monkeypat
             Attribution.from_parts(values, wrong)
 
 
+def fits() -> list[Fitted]:
+    """Two fits to different data with the same directions: the axes, with other fractions of the variance."""
+    network = ReadsOneDirection(torch.ones(3))
+    explainer = FourierExplainer(network, labels=["no", "yes"], axes=("time",), outputs="logits")
+    corners = [torch.tensor(sizes).diag() for sizes in ([3.0, 2.0, 1.0], [9.0, 2.0, 1.0])]
+    return [fit_domain(explainer, [*rows, *-rows], components=3) for rows in corners]
+
+
+def test_fits_of_the_same_directions_with_other_weights_are_not_the_same():
+    """Each has its own name, its own notes, and results of both are not put together."""
+    one, other = fits()
+    assert torch.equal(one.directions.vectors, other.directions.vectors)
+    assert not torch.equal(one.directions.weights, other.directions.weights)
+    assert one != other
+    signal = SignalShape("tensor", (Axis("time", 3),))
+    notes = [domain.bind(signal).layout.notes[0] for domain in (one, other)]
+    assert "1: 0.643, 2: 0.286, 3: 0.0714" in notes[0]
+    assert "1: 0.942, 2: 0.0465, 3: 0.0116" in notes[1]
+    network = ReadsOneDirection(torch.ones(3))
+    explainer = FourierExplainer(network, labels=["no", "yes"], axes=("time",), outputs="logits")
+    results = [explainer.explain(torch.ones(3), method="gradient_input", domain=domain) for domain in (one, other)]
+    explainer.perturb(results, (0.5,))
+    with pytest.raises(InputError, match="several layouts"):
+        merged([(result, 1.0) for result in results], 0.5)
+    with pytest.raises(InputError, match="in one domain"):
+        columns(results, top=0.5)
+    with pytest.raises(InputError, match="in one domain"):
+        top_overlap(*results, 0.5)
+    assert columns(results[:1] * 2, top=0.5)["features"] == [3, 3]
+    assert top_overlap(results[0], results[0], 0.5) == 1
+
+
 def test_directions_along_the_hidden_axis_of_texts():
     explainer = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     texts = tiny_tokenizers.texts(6, lengths=(5, 7))
@@ -237,5 +272,5 @@ def test_directions_that_are_no_basis_of_their_kind_are_refused(kind, vectors, w
     with pytest.raises(SpecError, match=message):
         fitted.remember(directions)
     with pytest.raises(parts.Malformed, match="no basis of their kind"):
-        parts._known(Fitted(directions.name), {"basis.vectors": vectors, "basis.weights": weights})
+        parts.stored_domain(f"fitted:basis={directions.name}", {"basis.vectors": vectors, "basis.weights": weights})
     assert not fitted._KNOWN

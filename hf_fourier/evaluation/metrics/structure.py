@@ -23,7 +23,13 @@ def top_overlap(a: Attribution, b: Attribution, fraction: float = 0.04) -> float
         a: A ranking of some features.
         b: Another one of the same features.
         fraction: Of all features, the size of the top.
+
+    Raises:
+        InputError: If they are of different domains.
     """
+    if a.layout.domain != b.layout.domain:
+        got = f"top features in {a.layout.domain} and in {b.layout.domain}"
+        raise InputError(got, "in one domain", "explain them alike")
     top, other = a.mask(fraction), b.mask(fraction)
     return float((top & other).sum().float() / top.sum())
 

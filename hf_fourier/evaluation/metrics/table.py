@@ -84,8 +84,8 @@ def columns(
 
     Raises:
         InputError: If a result has no curve, there is not one group, list of wrong results or mask of the truth for
-            each, a mask has another shape or
-            other values, or the curves differ in what replaced deleted features.
+            each, a mask has another shape or other values, the curves differ in what replaced deleted features, or
+            `top` is given and the results are of several domains, whose features cannot be compared.
     """
     for name, given in (("groups", groups), ("wrong", wrong), ("truth", truth)):
         if given is not None and len(given) != len(attributions):
@@ -112,6 +112,8 @@ def columns(
         table["wrong_kept"] = [common_fractions(row) for row in wrong_curves]
         table["wrong_reached"] = [[reaches_label(row, at) for at in common_fractions(row)] for row in wrong_curves]
     if top is not None:
+        if len(domains := sorted({result.layout.domain for result in attributions})) > 1:
+            raise InputError(f"top features in {', '.join(domains)}", "in one domain", "explain them alike")
         table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
         table["features"] = [len(result.scores) for result in attributions]
     if truth is not None:
