@@ -112,16 +112,23 @@ def columns(
         table["wrong_kept"] = [common_fractions(row) for row in wrong_curves]
         table["wrong_reached"] = [[reaches_label(row, at) for at in common_fractions(row)] for row in wrong_curves]
     if top is not None:
-        if len(domains := sorted({result.layout.domain for result in attributions})) > 1:
-            raise InputError(f"top features in {', '.join(domains)}", "in one domain", "explain them alike")
-        table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
-        table["features"] = [len(result.scores) for result in attributions]
+        table |= _tops(attributions, top)
     if truth is not None:
         table["truth"] = [_indices(mask, result) for mask, result in zip(truth, attributions, strict=True)]
     if not content:
         return table
     found = _content(attributions, table["kept"])
     return table | (found if replacement == "zero" else {"scores": found["scores"]})
+
+
+def _tops(attributions: Sequence[Attribution], top: float) -> dict[str, list[Any]]:
+    """The top features of results of one domain, and how many features there are."""
+    if len(domains := sorted({result.layout.domain for result in attributions})) > 1:
+        raise InputError(f"top features in {', '.join(domains)}", "in one domain", "explain them alike")
+    return {
+        "top": [result.mask(top).nonzero().flatten().tolist() for result in attributions],
+        "features": [len(result.scores) for result in attributions],
+    }
 
 
 def _indices(mask: Any, result: Attribution) -> list[int]:
