@@ -21,6 +21,7 @@ from rich.table import Table as RichTable
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError, SpecError, StorageError, TargetError
 from hf_fourier.report.visible_text import escape_invisible
+from hf_fourier.results.schema import finite_values
 
 
 def result_console() -> Console:
@@ -119,8 +120,6 @@ def quiet_loading() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Plain values as JSON, alone on standard output: ASCII only, and null for what is no number."""
-    from hf_fourier.results.integrity import finite_values
-
     typer.echo(json.dumps(finite_values(value), indent=1, allow_nan=False))
 
 

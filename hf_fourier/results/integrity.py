@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,15 +128,6 @@ def to_json(values: Any, indent: int | None = None, allow_nan: bool = True) -> b
         return text.encode()
     except UnicodeEncodeError:
         return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text).encode()
-
-
-def finite_values(value: Any) -> Any:
-    """Plain values with None for NaN and infinity, which JSON does not have; what can be iterated over as lists."""
-    if isinstance(value, Mapping):
-        return {str(key): finite_values(item) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [finite_values(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_stored(values: Any) -> Any:

@@ -1,8 +1,9 @@
-"""Checks plain values that were read from a file against a schema written as plain Python."""
+"""Plain values of files: checked against a schema written as plain Python, and written without NaN."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: Any number that is no truth value, any of them or none, and any mapping of texts.
@@ -12,6 +13,15 @@ OPTIONAL = (int, float, type(None))
 
 class Malformed(ValueError):
     """Values that are not of their schema; the message says which."""
+
+
+def finite_values(value: Any) -> Any:
+    """Plain values with None for NaN and infinity, which JSON does not have; what can be iterated over as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): finite_values(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [finite_values(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check(values: Any, schema: Any, where: str = "") -> None:

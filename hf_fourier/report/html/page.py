@@ -18,7 +18,7 @@ from hf_fourier.report.html import media
 from hf_fourier.report.mean_curves import CHARTS, averages
 from hf_fourier.report.tables import tables as tables_of
 from hf_fourier.report.visible_text import escape_invisible
-from hf_fourier.results.integrity import finite_values
+from hf_fourier.results.schema import finite_values
 from hf_fourier.results.table import table_of
 
 if TYPE_CHECKING:
