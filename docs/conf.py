@@ -31,16 +31,21 @@ TIED = re.compile(
 #: A cell that holds numbers alone: a mean with its interval, several values with slashes, passes, percentages.
 NUMBERS = re.compile(r"(?:[\d.,;\[\]()<>+±*†%/ −–-]|(?<=\d)e(?=[-+]?\d))+")
 #: A cell that holds one name, such as that of a model or of a band.
-NAME = re.compile(r"\S{1,30}|[\d.]+–[\d.]+ \S+")
+NAME = re.compile(r"\S{1,30}|[\d.]+–[\d.]+ \S+|\w = [\d.]+")
+#: An option of a command, which must not break at its hyphens.
+OPTION = re.compile(r"--?\w[\w-]{0,25}")
 
 
 def shape_lines(app, document):
     """Keep numbers, their units and names in one line; mark cells of long text, whose columns have a least width."""
     for entry in document.findall(nodes.entry):
-        if len(entry.astext()) > 60:
-            entry["classes"].append("long")
+        if len(entry.astext()) > 25:
+            entry["classes"].append("long" if len(entry.astext()) > 60 else "phrase")
         if NUMBERS.fullmatch(entry.astext()) or NAME.fullmatch(entry.astext()):
             entry["classes"].append("whole")
+    for literal in document.findall(nodes.literal):
+        if OPTION.fullmatch(literal.astext()):
+            literal["classes"].append("whole")
     for text in list(document.findall(nodes.Text)):
         if not isinstance(text.parent, (nodes.literal, nodes.literal_block)):
             text.parent.replace(text, nodes.Text(TIED.sub("\N{NO-BREAK SPACE}", text.astext())))

@@ -218,7 +218,7 @@ def _interval(row: Mapping[str, Any] | None, *names: str) -> str:
 
 
 _WIDTH = 118
-_VERDICTS = {True: "pass", False: "FAIL", None: "not asked"}
+_VERDICTS = {True: "pass", False: "FAIL", None: "not applicable"}
 
 
 @dataclass(frozen=True)
@@ -335,15 +335,15 @@ class SanityResult:
         groups = len(set(self.groups))
         few = "" if groups >= MIN_GROUPS else ", anecdotal"
         verdicts = [check.passed for check in self.checks]
-        counts = f"{verdicts.count(True)} passed, {verdicts.count(False)} failed, {verdicts.count(None)} not asked"
+        counts = f"{verdicts.count(True)} passed, {verdicts.count(False)} failed, {verdicts.count(None)} not applicable"
         on = f"{len(self.groups)} examples ({groups} group{'s' * (groups != 1)}{few})"
         return f"{self.method} in {self.domain} on {self.model}, {on}: {'pass' if self.passed else 'FAIL'} ({counts})"
 
     def __str__(self) -> str:
         lines = [self.headline]
         for check in self.checks:
-            text = f"  {check.verdict:<9}  {check.name}: {check.words}"
-            lines += textwrap.wrap(text, _WIDTH, subsequent_indent=" " * 13)
+            text = f"  {check.verdict:<14}  {check.name}: {check.words}"
+            lines += textwrap.wrap(text, _WIDTH, subsequent_indent=" " * 18)
         for note in self.notes:
             lines += textwrap.wrap(f"  note: {note}", _WIDTH, subsequent_indent=" " * 8)
         return "\n".join(lines)

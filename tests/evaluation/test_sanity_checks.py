@@ -179,7 +179,7 @@ def test_a_model_that_no_config_builds_is_not_randomized():
     check = found.of("model randomization")
     assert check.passed is None
     assert "no randomized WaveformReader" in check.words
-    assert "not asked" in str(found)
+    assert "not applicable" in str(found)
 
 
 def sounds():
@@ -260,9 +260,9 @@ def test_what_is_printed():
     found = SanityResult("m", "ffc", "fourier", "softmax", ["a"] * 9, checks, ["said"])
     assert found.passed
     assert str(found).splitlines() == [
-        "ffc in fourier on m, 9 examples (1 group, anecdotal): pass (1 passed, 0 failed, 1 not asked)",
-        "  pass       one: good",
-        "  not asked  two: cannot be asked",
+        "ffc in fourier on m, 9 examples (1 group, anecdotal): pass (1 passed, 0 failed, 1 not applicable)",
+        "  pass            one: good",
+        "  not applicable  two: cannot be asked",
         "  note: said",
     ]
     table = found.table()

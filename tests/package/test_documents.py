@@ -204,12 +204,26 @@ def test_numbers_of_the_site_stay_in_one_line(root, monkeypatch):
     cells = ["3.39e-05 [-0.000478, 0.000546]", "52 + 51", "efficientnet-lite0", "62.5–125 Hz", "one e-mail"]
     entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
     prose = nodes.paragraph("", "up to 500 Hz keep 50 % [40, 60] of 3 sounds")
-    code = nodes.literal("", "sleep 5 s")
-    document.extend([*entries, prose, code])
+    code, option = nodes.literal("", "sleep 5 s"), nodes.literal("", "--gene-scores")
+    document.extend([*entries, prose, code, option])
     conf.shape_lines(None, document)
     assert [entry["classes"] for entry in entries] == [["whole"], ["whole"], ["whole"], ["whole"], []]
     assert prose.astext() == "up to 500\xa0Hz keep 50\xa0%\xa0[40,\xa060] of 3 sounds"
     assert code.astext() == "sleep 5 s"
+    assert (code["classes"], option["classes"]) == ([], ["whole"])
+
+
+def test_columns_of_the_site_are_as_wide_as_their_texts_need(root, monkeypatch):
+    nodes = pytest.importorskip("docutils.nodes")
+    utils = pytest.importorskip("docutils.utils")
+    monkeypatch.syspath_prepend(root / "docs")
+    conf = import_path(root / "docs/conf.py")
+    document = utils.new_document("page")
+    cells = ["κ = 0.03", "further masks are drawn until two halves agree", "one of many sentences in a cell, " * 3]
+    entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
+    document.extend(entries)
+    conf.shape_lines(None, document)
+    assert [entry["classes"] for entry in entries] == [["whole"], ["phrase"], ["long"]]
 
 
 def written(task: str | None = None, unit: str = "", mode: str = "keep", scale: "float" = 1.0) -> "list[str]": ...

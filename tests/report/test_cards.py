@@ -140,7 +140,7 @@ def test_no_number_stands_without_its_gap_and_selectivity(plain):
         assert "31 examples of 31 groups. Intervals" in card
         assert "What you may conclude, and what not" in card
         assert "Left out: wam in fourier: has no scales" in card
-        assert "| ffc | fourier | seeds | not asked | n/a |" in card
+        assert "| ffc | fourier | seeds | not applicable | n/a |" in card
 
 
 def test_few_sources_claim_nothing():
