@@ -200,7 +200,7 @@ def get_assets(
         bool, typer.Option("--all", help="Download everything that is available on this machine.")
     ] = False,
 ) -> None:
-    """Download, check and convert. Prints the folder of each on standard output."""
+    """Download models and data, check and convert them. Prints the folder of each on standard output."""
     from hf_fourier.cli.list import fetch
 
     fetch(names or [], everything)

@@ -22,7 +22,13 @@ MANY = 2**20
 #: What the second and the third column of the methods mean.
 PROPERTIES = (
     "Forward and backward passes are those of one example. complete: the scores sum to a known total; seeded: draws "
-    "random numbers; attack: its result also has an adversarial input; control: does not use the model."
+    "random numbers; attack: its result also has an adversarial input; control: does not use the model. "
+    "The documentation has a page for each method, with its formula and parameters."
+)
+#: The same of the domains.
+DOMAIN_PROPERTIES = (
+    "Parseval: the powers of the features sum to that of the signal; redundant: more coefficients than the signal has "
+    "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each."
 )
 
 #: What `described_methods` returns, so that the list needs no torch; `python -m hf_fourier.cli.list` writes it.
@@ -91,6 +97,7 @@ def show_domains(as_json: bool = False) -> None:
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), description])
     columns = ["domain", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
+    print_line(result_console(), DOMAIN_PROPERTIES)
     for (kind, name), reason in reasons.items():
         if name not in unfit:
             print_line(result_console(), f"{name} for {kind}: {reason}")
