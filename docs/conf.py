@@ -39,10 +39,10 @@ OPTION = re.compile(r"--?\w[\w-]{0,25}")
 def shape_lines(app, document):
     """Keep numbers, their units and names in one line; mark cells of long text, whose columns have a least width."""
     for entry in document.findall(nodes.entry):
-        if len(entry.astext()) > 25:
-            entry["classes"].append("long" if len(entry.astext()) > 60 else "phrase")
         if NUMBERS.fullmatch(entry.astext()) or NAME.fullmatch(entry.astext()):
             entry["classes"].append("whole")
+        elif len(entry.astext()) > 25:
+            entry["classes"].append("long" if len(entry.astext()) > 60 else "phrase")
     for literal in document.findall(nodes.literal):
         if OPTION.fullmatch(literal.astext()):
             literal["classes"].append("whole")
