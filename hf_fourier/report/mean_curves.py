@@ -1,4 +1,4 @@
-"""Mean perturbation curves: the fraction of decisions kept (M) and the confidence (L), with their intervals."""
+"""Mean perturbation curves: the fraction of decisions kept and the confidence, with their intervals."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def _columns(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -
 
 
 CHARTS: tuple[tuple[Mode, Quantity, str, str], ...] = (
-    ("keep", "decisions", "Decisions kept with the top features alone (M)", "fraction of decisions kept"),
-    ("keep", "confidence", "Confidence with the top features alone (L)", "mean confidence"),
+    ("keep", "decisions", "Decisions kept with the top features alone", "fraction of decisions kept"),
+    ("keep", "confidence", "Confidence with the top features alone", "mean confidence"),
     ("delete", "decisions", "Decisions kept without the top features", "fraction of decisions kept"),
     ("delete", "confidence", "Confidence without the top features", "mean confidence"),
 )

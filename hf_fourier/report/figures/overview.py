@@ -97,7 +97,7 @@ def _overviews(report: ReportContent) -> Iterator[tuple[str, Callable[[Figure], 
 
 
 def _curves(figure: Figure, records: Sequence[ExampleRecord]) -> None:
-    """Decisions kept (M) and confidence (L) by fraction, kept and removed, with the controls and intervals."""
+    """Decisions kept and confidence by fraction, kept and removed, with the controls and intervals."""
     canvas.arrange(figure, 7.2, WIDE)
     grid: Any = figure.subplots(2, 2)
     named: dict[str, Any] = {}
