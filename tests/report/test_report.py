@@ -118,3 +118,16 @@ def test_classes_say_how_alike_their_examples_are():
     assert (own.examples, own.kept["0.1"], own.specificity) == (3, 1.0, 0.0)
     assert own.concentration > own.chance
     assert cup.confidence == pytest.approx(0.95)
+
+
+def test_a_number_and_its_per_cent_sign_stay_in_one_line_of_what_was_found():
+    page = Report([picture(played=PLAYED)]).html()
+    short = page.partition('<section id="short"')[2].partition("</section>")[0]
+    assert "4\N{NO-BREAK SPACE}%" in short
+    assert " %" not in short
+
+
+def test_titles_of_curves_are_words():
+    page = Report([picture(played=PLAYED)]).html()
+    assert "Decisions kept with the top features alone<" in page
+    assert "Confidence with the top features alone<" in page
