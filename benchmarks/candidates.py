@@ -18,6 +18,7 @@ from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.closed_loop import top_mask
 from hf_fourier.methods.ffc import correlation_scores, scale_to_length
 from hf_fourier.methods.path_gradients import mean_gradient_at
+from hf_fourier.methods.tracking import Tracking
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
@@ -97,6 +98,18 @@ class NeverRaised(Candidate):
         clean = score.clean()
         magnitude, second = self.second(basis, x, scale_to_length(clean.margin_gradient))
         return Ranking(magnitude + second.clamp(max=0), clean.gradient)
+
+
+@METHODS.register("tracking_never_raised")
+@dataclass(frozen=True)
+class TrackingNeverRaised(Tracking):
+    """Tracking whose step can lower a feature below its base, and never raise it above."""
+
+    reference: ClassVar[str] = Candidate.reference
+
+    def _second_term(self, basis: Basis, coefficients: Tensor, step: Tensor) -> Tensor:
+        """At most 0."""
+        return super()._second_term(basis, coefficients, step).clamp(max=0)
 
 
 @METHODS.register("stage_agreement")

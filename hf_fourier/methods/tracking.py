@@ -114,7 +114,7 @@ class Tracking(Method):
             base = magnitude if self.base == "magnitude" else scaled_like(magnitude * squared.sqrt(), magnitude)
             step = basis.forward(length * scale_to_length(total))
             moved = total.flatten(1).abs().amax(1, keepdim=True) != 0  # also where it is not finite
-            scores = torch.where(moved, base + correlation_scores(basis, coefficients, step, 0.0), magnitude)
+            scores = torch.where(moved, base + self._second_term(basis, coefficients, step), magnitude)
         described = score.representation(self.goal).description
         unmoved = ~(total.flatten(1) != 0).any(1)
         return Ranking(scores, gradient_there, extras={"goal": [described] * len(x)}, noted={UNMOVED: unmoved})
@@ -126,6 +126,10 @@ class Tracking(Method):
         else:
             gain = part.values.new_zeros((len(part.values), len(basis)))
         return part.values, gain, part.gradient_of_value()
+
+    def _second_term(self, basis: Basis, coefficients: Tensor, step: Tensor) -> Tensor:
+        """What the step adds to the base."""
+        return correlation_scores(basis, coefficients, step, 0.0)
 
     def _loss(self, score: Score, goal: Tensor, part: RepresentationPass) -> Callable[[Tensor], Tensor]:
         """The distance of the rows of a pass to their goal."""

@@ -1,0 +1,185 @@
+"""At which points of which paths should contributions take their gradients, if a default may cost 8 + 8 passes?
+
+The default (tracking) takes 4 + 4 passes, its clean gradient among them, so 4 + 4 are left for the contributions of
+tokens. The gradient of the log-odds is taken at many points of three paths of each example (from masked tokens, from
+the average token, and from the mean of both), and each rule is a weighted sum of them. Passes are counted as they are
+beside tracking's: the gradient at the example itself (point 1) is there, a gradient at the reference (point 0) gives
+the value there too, and a rule without one takes a forward pass more. The table shows for each rule the mean over
+examples of Spearman's ρ with leaving each word (gene) out, the paired gap to the midpoints of quarters from two
+references, the examples below 0 (below by more than noise), as in `python -m benchmarks contributions`, the median
+completeness error relative to the total, and the median total.
+
+`--tune` shows examples of the training halves, on which a rule is chosen. Each example's numbers are kept in a folder:
+run the same command again to go on, or to print the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.axes import LENGTH
+from benchmarks.contributions import WAYS, below_noise, examples_of, left_out, spearman, words
+from benchmarks.keeping import kept
+from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
+from benchmarks.statistics import described
+from benchmarks.tables import markdown
+from hf_fourier import FourierExplainer
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.scoring.example_batch import ExampleBatch
+from hf_fourier.scoring.replay import reopen
+from hf_fourier.scoring.score import Score
+
+MASKED, AVERAGE, BOTH = "masked", "average", "mean of both"
+#: Points of a path from 0, the reference, to 1, the example, with their weights.
+Rule = Mapping[float, float]
+MIDPOINTS_4: Rule = {(k + 0.5) / 4: 1 / 4 for k in range(4)}
+MIDPOINTS_2: Rule = {0.25: 1 / 2, 0.75: 1 / 2}
+GAUSS_2: Rule = {(1 - 3**-0.5) / 2: 1 / 2, (1 + 3**-0.5) / 2: 1 / 2}
+#: Gauss–Radau with the reference, and with the example, among the points.
+RADAU_2: Rule = {0.0: 1 / 4, 2 / 3: 3 / 4}
+RADAU_2_END: Rule = {1 / 3: 3 / 4, 1.0: 1 / 4}
+RADAU_4_END: Rule = {
+    0.08858795951270395: 0.220462211176768, 0.4094668644407347: 0.388193468843171,
+    0.7876594617608471: 0.32884431998006, 1.0: 1 / 16,
+}  # fmt: skip
+SIMPSON: Rule = {0.0: 1 / 6, 0.5: 4 / 6, 1.0: 1 / 6}
+LOBATTO_5: Rule = {
+    0.0: 1 / 20, (1 - (3 / 7) ** 0.5) / 2: 49 / 180, 0.5: 16 / 45, (1 + (3 / 7) ** 0.5) / 2: 49 / 180, 1.0: 1 / 20,
+}  # fmt: skip
+TRAPEZOIDS: Rule = {0.0: 1 / 8, 0.25: 1 / 4, 0.5: 1 / 4, 0.75: 1 / 4, 1.0: 1 / 8}
+ENDS: Rule = {0.25: 1 / 4, 0.5: 1 / 4, 0.75: 1 / 4, 1.0: 1 / 4}
+DEFAULT = "two references, midpoints of quarters"
+#: Of those within 4 + 4, the one whose agreement with masked words loses least on the training halves.
+SMALLEST_LOSS = "mean reference, trapezoids: the reference, 3 points, the example"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Rules on some paths, whose contributions are averaged with equal weights."""
+
+    rules: Mapping[str, Rule]
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes beside those of tracking."""
+        taken = sum(len(set(rule) - {1.0}) for rule in self.rules.values())
+        return taken + sum(0.0 not in rule for rule in self.rules.values()), taken
+
+    def of(self, one: dict[str, Any]) -> tuple[np.ndarray, float, float]:
+        """Each word's contribution, their sum and the total of one example."""
+        found, sums, totals = [], [], []
+        for path, rule in self.rules.items():
+            at = one["paths"][path]
+            places = [at["points"].index(point) for point in rule]
+            weights = np.array(list(rule.values()))
+            found.append(weights @ np.array(at["words"])[places])
+            sums.append(float(found[-1].sum()))
+            totals.append(at["total"])
+        return np.mean(found, 0), float(np.mean(sums)), float(np.mean(totals))
+
+
+def two(rule: Rule) -> Candidate:
+    """Masked tokens and the average token."""
+    return Candidate({MASKED: rule, AVERAGE: rule})
+
+
+CANDIDATES = {
+    DEFAULT: two(MIDPOINTS_4),
+    "two references, midpoints of halves": two(MIDPOINTS_2),
+    "two references, Gauss, 2 points": two(GAUSS_2),
+    "two references, Gauss–Radau: the reference and 1 point": two(RADAU_2),
+    "two references, Gauss–Radau: 1 point and the example": two(RADAU_2_END),
+    "two references, Simpson: the reference, the middle, the example": two(SIMPSON),
+    "two references, the middle": two({0.5: 1.0}),
+    "mean reference, midpoints of quarters": Candidate({BOTH: MIDPOINTS_4}),
+    "mean reference, Gauss–Radau: 3 points and the example": Candidate({BOTH: RADAU_4_END}),
+    "mean reference, Gauss–Lobatto: the reference, 3 points, the example": Candidate({BOTH: LOBATTO_5}),
+    SMALLEST_LOSS: Candidate({BOTH: TRAPEZOIDS}),
+    "mean reference, the ends of quarters, the example among them": Candidate({BOTH: ENDS}),
+    "average token alone, Gauss–Radau: 3 points and the example": Candidate({AVERAGE: RADAU_4_END}),
+    "masked tokens alone, Gauss–Radau: 3 points and the example": Candidate({MASKED: RADAU_4_END}),
+}
+#: By path, the points at which gradients are taken.
+POINTS = {
+    path: sorted({point for one in CANDIDATES.values() for point in one.rules.get(path, ())})
+    for path in (MASKED, AVERAGE, BOTH)
+}
+
+
+def of_paths(explainer: FourierExplainer, example: Any) -> dict[str, Any]:
+    """One example: what leaving each word out takes, and by path each point's contributions of words."""
+    (result,) = explainer.explain([example], method="magnitude", contributions=0)
+    groups = words(result)
+    found: dict[str, Any] = {}
+
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        x = score.signal
+        masked, average = (reference.signal.to(x).expand_as(x) for reference in batch.references)
+        for path, start in ((MASKED, masked), (AVERAGE, average), (BOTH, (masked + average) / 2)):
+            points = POINTS[path]
+            at = torch.cat([start + point * (x - start) for point in points])
+            answers = score.value_and_gradient(at, torch.zeros(len(points), dtype=torch.long))
+            by_token = ((x - start) * answers.margin_gradient).sum(-1).numpy()
+            values, whole = answers.reading.evidence.tolist(), float(score.clean_reading().evidence)
+            rows = [np.bincount(groups, weights=one).tolist() for one in by_token]
+            total = whole - float(score.value(start).evidence)
+            found[path] = {"total": total, "points": points, "values": values, "words": rows}
+
+    wrapper: Any = explainer.wrapper
+    with eval_mode(explainer.model):
+        reopen([result], [wrapper.encode(example)], wrapper, visit)
+    truth = left_out(explainer, result, groups)
+    return {"words": int(groups.max()) + 1, "label": result.label, "truth": truth, "paths": found}
+
+
+def table(name: str, numbers: Sequence[dict[str, Any]], groups: Sequence[Any]) -> list[dict[str, Any]]:
+    """A row for each candidate."""
+    made = {title: [candidate.of(one) for one in numbers] for title, candidate in CANDIDATES.items()}
+    rho = {
+        title: {way: [spearman(of[0], one["truth"][way]) for of, one in zip(own, numbers, strict=True)] for way in WAYS}
+        for title, own in made.items()
+    }
+    rows = []
+    for title, own in made.items():
+        forward, backward = CANDIDATES[title].passes
+        row: dict[str, Any] = {"model": name, "n": len(numbers), "rule": title, "passes": f"{forward} + {backward}"}
+        for way in WAYS:
+            values = rho[title][way]
+            gaps = (np.array(values) - rho[DEFAULT][way]).tolist()
+            low = sum(below_noise(r, one["words"]) for r, one in zip(values, numbers, strict=True))
+            row |= {way: described(values, groups), f"{way}: gap": "" if title == DEFAULT else described(gaps, groups)}
+            row[f"{way}: below 0 (clearly)"] = f"{sum(r < 0 for r in values)} ({low})"
+        row["error"] = f"{np.median([abs(total - sum_) / abs(total) for _, sum_, total in own]):.2f}"
+        row["total"] = f"{np.median([total for *_, total in own]):.2f}"
+        rows.append(row)
+    return rows
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables; see the module's text."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks contribution_points", description=__doc__)
+    models = ["minilm-spam", "pbmc-geneformer"]
+    parser.add_argument("--models", nargs="*", default=models, choices=list(TOKEN_CLASSIFIERS))
+    parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--tune", action="store_true", help="on examples that are in no table")
+    parser.add_argument("--folder", type=Path, default=Path("contributions"), help="where numbers are kept")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    for name in given.models:
+        explainer = CLASSIFIERS[name].explainer()
+        if name == "minilm-spam":
+            explainer.processor.model_max_length = LENGTH
+        examples, groups = examples_of(name, given.examples, given.tune)
+        numbers = []
+        for i, example in enumerate(examples):
+            path = given.folder / f"{name}-points{'-tuning' if given.tune else ''}" / f"{i}.json"
+            numbers.append(kept(path, lambda: of_paths(explainer, example)))  # noqa: B023
+        print(markdown(table(name, numbers, groups)) + "\n")
