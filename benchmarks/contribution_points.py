@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.axes import LENGTH
 from benchmarks.contributions import WAYS, below_noise, examples_of, left_out, spearman, words
-from benchmarks.keeping import kept
+from benchmarks.keeping import cell_file, kept
 from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
@@ -180,6 +180,7 @@ def main(arguments: Sequence[str]) -> None:
         examples, groups = examples_of(name, given.examples, given.tune)
         numbers = []
         for i, example in enumerate(examples):
-            path = given.folder / f"{name}-points{'-tuning' if given.tune else ''}" / f"{i}.json"
-            numbers.append(kept(path, lambda: of_paths(explainer, example)))  # noqa: B023
+            settings = {"points": POINTS, "tune": given.tune}
+            file = cell_file(f"points-{i}", models=[name], code=(__name__, "benchmarks.contributions"), **settings)
+            numbers.append(kept(given.folder / name / file, lambda: of_paths(explainer, example)))  # noqa: B023
         print(markdown(table(name, numbers, groups)) + "\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import contribution_points as points
-from benchmarks.contributions import words
+from benchmarks.contributions import WAYS, words
 from hf_fourier import FourierExplainer
 from tests.models import tiny_models, tiny_tokenizers
 
@@ -49,7 +49,7 @@ def test_the_midpoints_of_two_references_are_the_contributions_of_explain() -> N
 
 def test_the_table_compares_each_rule_with_the_default() -> None:
     random = np.random.default_rng(0)
-    truth = {way: random.normal(size=30).tolist() for way in points.WAYS}
+    truth = {way: random.normal(size=30).tolist() for way in WAYS}
     paths = {
         path: {
             "total": sum(truth["masked"]), "points": at, "values": [0.0] * len(at),
