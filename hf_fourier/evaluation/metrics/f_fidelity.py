@@ -56,7 +56,7 @@ F_FIDELITY = register(
         limits=(
             "Removals are small, so it does not test whether the top suffices. On the model as it is, perturbed "
             "inputs may be out of its distribution: fine-tune a copy (`surrogates.fine_tune_surrogate`, masks='few'). "
-            "On a planted model it does not separate the true ranking from the magnitude, fine-tuned or not."
+            "On two planted models it does not separate the true ranking from the magnitude, fine-tuned or not."
         ),
         reference=(
             "Zheng et al. 2025, arXiv 2410.02970: FFid⁺ and, of the rest, FFid⁻. The numbers of removed features are "
