@@ -253,7 +253,7 @@ class Evaluator:
                     continue
                 try:
                     if first and isinstance(method, Control):
-                        results = [method.instead_of(result) for result in first]
+                        results = method.instead_of(first)
                     else:
                         results = self._explain(method, domain, where)
                     totals[name].add(results, self._numbers(method, domain, results, metrics, where))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
+
+import torch
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.example_batch import grouped
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
@@ -36,17 +40,23 @@ class Control(Method):
         """`rank`, as a method returns it."""
         return Ranking(self.rank(x, basis, rng))
 
-    def instead_of(self, result: Attribution) -> Attribution:
-        """The control's result of an example that another control ranked, without a forward pass.
+    def instead_of(self, results: Sequence[Attribution]) -> list[Attribution]:
+        """The control's results of examples that another control ranked, without a forward pass.
 
         Args:
-            result: Of another control, with its example; its curve is not taken over.
+            results: Of another control, with their examples, by one seed; their curves are not taken over.
         """
-        assert result.signal is not None
-        rng = ExampleRng(int(result.provenance["seed"]), [result.fingerprint])
-        scores = self.rank(result.signal.unsqueeze(0), result.basis, rng)[0]
-        made = {**result.provenance, "method": METHODS.spec(self), "passes": {"forward": 1.0, "backward": 0.0}}
-        return replace(result, scores=scores.to(result.scores.dtype), provenance=made, curve=None)
+        made: dict[int, Attribution] = {}
+        for members in grouped(results, lambda result: (result.layout.domain, result.layout.signal)):
+            some = [results[i] for i in members]
+            rng = ExampleRng(int(some[0].provenance["seed"]), [result.fingerprint for result in some])
+            signals = torch.stack([result.signal for result in some if result.signal is not None])
+            rows = self.rank(signals, some[0].basis, rng)
+            for i, result, scores in zip(members, some, rows, strict=True):
+                own = {**result.provenance, "method": METHODS.spec(self), "passes": {"forward": 1.0, "backward": 0.0}}
+                scores = scores.to(result.scores.dtype, copy=True)  # so that a result does not keep its whole batch
+                made[i] = replace(result, scores=scores, provenance=own, curve=None)
+        return [made[i] for i in range(len(results))]
 
 
 @METHODS.register("magnitude")

@@ -201,9 +201,14 @@ class FractionGrid:
         """The fractions of both."""
         return FractionGrid(self.keep + other.keep, self.delete + other.delete)
 
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """All fractions, each once."""
+        return tuple(dict.fromkeys(self.keep + self.delete))
+
     def __iter__(self) -> Iterator[tuple[Mode, float]]:
         """All modes and fractions: the two modes of one fraction are neighbours."""
-        for fraction in dict.fromkeys(self.keep + self.delete):
+        for fraction in self.fractions:
             if fraction in self.keep:
                 yield "keep", fraction
             if fraction in self.delete:

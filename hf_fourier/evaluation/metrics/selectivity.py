@@ -52,17 +52,24 @@ def log_area(heights: Sequence[float], fractions: Sequence[float]) -> float:
     Raises:
         InputError: If there are fewer fractions, or one is 0.
     """
+    return log_areas([heights], fractions)[0]
+
+
+def log_areas(rows: Sequence[Sequence[float]], fractions: Sequence[float]) -> list[float]:
+    """`log_area` of each row of heights; errors likewise."""
     if len(fractions) < 2 or min(fractions) <= 0:
         raise InputError(f"fractions {list(fractions)}", "at least two, all above 0", "choose others")
     places = np.log(list(fractions))
-    return float(np.trapezoid(heights, places) / (places[-1] - places[0]))
+    heights = np.array(rows, dtype=float).reshape(len(rows), len(fractions))
+    areas: list[float] = (np.trapezoid(heights, places) / (places[-1] - places[0])).tolist()
+    return areas
 
 
 def _selectivity_from_table(table: Table, *, fractions: Sequence[float] = SMALL_FRACTIONS) -> MetricValues:
     own = [[float(decision >= 1.0) for decision in row] for row in kept_decisions(table, fractions)]
     wrong = wrong_reached_at(table, fractions)
     gaps = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(own, wrong, strict=True)]
-    values: dict[str, Sequence[float]] = {"selectivity": [log_area(gap, fractions) for gap in gaps]}
+    values: dict[str, Sequence[float]] = {"selectivity": log_areas(gaps, fractions)}
     for i, fraction in enumerate(fractions):
         values[f"own_kept_at_{fraction:g}"] = [row[i] for row in own]
         values[f"wrong_reached_at_{fraction:g}"] = [row[i] for row in wrong]

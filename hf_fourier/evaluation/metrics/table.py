@@ -202,9 +202,10 @@ def _looked_up(
     if len(keys) != len(values) or not len(keys):
         return None
     found: list[list[float]] = []
+    wanted = set(fractions)
     for own, row in zip(keys, values, strict=True):
         known = dict(zip(own, row, strict=False)) if len(own) == len(row) else {}
-        if not known.keys() >= set(fractions):
+        if not known.keys() >= wanted:
             return None
         found.append([float(known[fraction]) for fraction in fractions])
     return found

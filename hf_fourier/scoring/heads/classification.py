@@ -70,14 +70,16 @@ class Categorical(Head):
         index = frozen.clamp(min=0).unsqueeze(-1)
         logit = logits.gather(-1, index).squeeze(-1)
         others = logits.scatter(-1, index, -torch.inf).logsumexp(-1)
+        predicted, odds = logits.argmax(-1), logit - others
+        if frozen.ndim == 1:  # one softmax, which counts
+            value, margin, dvalue_dmargin = mean_log_probability(odds.unsqueeze(1), index >= 0)
+            agreement = (predicted == frozen).float()
+            return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, predicted, margin)
         counts = count_where(operator.ne, frozen, IGNORED).reshape(len(logits), -1)
-        value, margin, dvalue_dmargin = mean_log_probability((logit - others).reshape(counts.shape), counts)
-        predicted = logits.argmax(-1)
-        same = (predicted == frozen).reshape(counts.shape)
-        predicted_class = predicted if predicted.ndim == 1 else None
-        agreement = same.sum(1).float() / counts.sum(1)
+        value, margin, dvalue_dmargin = mean_log_probability(odds.reshape(counts.shape), counts)
+        agreement = (predicted == frozen).reshape(counts.shape).sum(1).float() / counts.sum(1)
         log_odds = margin if counts.shape[1] == 1 else None
-        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, predicted_class, log_odds)
+        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, None, log_odds)
 
     def divergence(
         self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
