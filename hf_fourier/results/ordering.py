@@ -276,11 +276,8 @@ def cuts_of_rows(
         fractions: Fractions from 0 to 1.
     """
     held = multiplicity.cpu().numpy()[np.stack([order.numpy() for order in orders])].cumsum(axis=1)
-    total, rows = int(held[0, -1]), np.arange(len(held))
-    columns = []
-    for fraction in fractions:
-        fitting = (held <= round(fraction * total)).sum(axis=1)
-        counts = np.maximum(fitting, 1) if fraction else np.zeros_like(fitting)
-        actual = held[rows, counts - 1] / total if fraction else np.zeros(len(held))
-        columns.append(list(zip(counts.tolist(), actual.tolist(), strict=True)))
-    return [list(row) for row in zip(*columns, strict=True)]
+    total = int(held[0, -1])
+    wanted, least = [round(fraction * total) for fraction in fractions], [int(fraction > 0) for fraction in fractions]
+    counts = np.maximum([row.searchsorted(wanted, side="right") for row in held], least) * least
+    actual = np.take_along_axis(held, np.maximum(counts - 1, 0), axis=1) * least / total
+    return [list(zip(*row, strict=True)) for row in zip(counts.tolist(), actual.tolist(), strict=True)]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.ordering import SHORT, _along_rows, cut, descending, descending_rows
+from hf_fourier.results.ordering import SHORT, _along_rows, cut, cuts, cuts_of_rows, descending, descending_rows
 from hf_fourier.seeding import ExampleRng, LazyFingerprint, fingerprint
 from tests.toy_scores import noise
 
@@ -32,6 +32,15 @@ def test_a_cut_is_the_longest_prefix_that_fits(multiplicity, fraction):
 def test_cuts_grow(multiplicity, fractions):
     low, high = sorted(fractions)
     assert cut(torch.tensor(multiplicity), low) <= cut(torch.tensor(multiplicity), high)
+
+
+@settings(max_examples=100, deadline=None)
+@given(multiplicity=MULTIPLICITIES, fractions=st.lists(st.floats(0, 1), min_size=1, max_size=5), seed=st.integers(0, 9))
+def test_cuts_of_rows_are_those_of_each(multiplicity, fractions, seed):
+    counts, draw = torch.tensor(multiplicity), torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(counts), generator=draw) for _ in range(3)]
+    expected = [cuts(counts[order], [0.0, *fractions, 1.0]) for order in orders]
+    assert cuts_of_rows(counts, orders, [0.0, *fractions, 1.0]) == expected
 
 
 def test_the_ends_of_a_cut():
@@ -90,6 +99,14 @@ def test_ties_are_fair():
         assert order[0] == 2
         firsts[int(order[1])] += 1
     assert all(60 < n < 140 for i, n in enumerate(firsts) if i != 2)
+
+
+def test_more_runs_of_ties_than_sixteen_bits_count():
+    """Of so many runs the radix sort of 16-bit numbers would mix up distant ones."""
+    scores = torch.arange(2**16 + 9, dtype=torch.float32).repeat_interleave(2)
+    found = descending(scores, torch.Generator().manual_seed(1))
+    assert torch.equal(scores[found], scores.flip(0))
+    assert torch.equal(found, by_lexsort(scores, torch.Generator().manual_seed(1)))
 
 
 def test_other_examples_have_other_ties():
