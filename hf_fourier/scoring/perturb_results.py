@@ -70,8 +70,7 @@ def perturb_all(
     origin = donors_origin(donors) if replacement == "example" else None
     if not overwrite:
         _refuse_other_curves(results, replacement, origin)
-    found = zip(ordered(results), _prefixes(results, grid), strict=True)
-    split = [_split(result, grid, overwrite, prefixes) for result, prefixes in found]
+    split = _split_all(ordered(results), grid, overwrite)
     pending = [i for i, (unknown, _) in enumerate(split) if unknown]
     chosen, examples = [results[i] for i in pending], [encoded[i] for i in pending]
     if replacement == "example":
@@ -118,8 +117,10 @@ def ordered(results: Sequence[Attribution]) -> Sequence[Attribution]:
     return results
 
 
-def _prefixes(results: Sequence[Attribution], grid: FractionGrid) -> list[list[tuple[int, float]] | None]:
-    """The prefixes at a grid's fractions of results with few features, those of one layout at once; else None."""
+def _split_all(
+    results: Sequence[Attribution], grid: FractionGrid, overwrite: bool
+) -> list[tuple[list[Perturbation], tuple[CurvePoint, ...]]]:
+    """`_split` of each result; the prefixes of orders of few features are found for all of one layout at once."""
     found: list[list[tuple[int, float]] | None] = [None] * len(results)
     short = [place for place, result in enumerate(results) if "order" in vars(result) and len(result.scores) <= SHORT]
     for members in grouped(short, lambda place: id(results[place].layout)):
@@ -128,7 +129,7 @@ def _prefixes(results: Sequence[Attribution], grid: FractionGrid) -> list[list[t
         rows = cuts_of_rows(results[own[0]].layout.counts, orders, grid.fractions)
         for place, row in zip(own, rows, strict=True):
             found[place] = row
-    return found
+    return [_split(result, grid, overwrite, own) for result, own in zip(results, found, strict=True)]
 
 
 def _ties(result: Attribution) -> torch.Generator:
