@@ -61,7 +61,9 @@ class AmplitudeGradient(PolarGradient):
         gradient = score.clean().gradient
         polar = polar_gradients(basis, basis.forward(x), basis.pullback(gradient))
         extras = {"amplitude_gradient": polar.by_amplitude, **_shares(polar)}
-        return Ranking(polar.by_amplitude.abs(), gradient, extras, notes=_notes_on_absent(polar))
+        return Ranking(
+            polar.by_amplitude.abs(), gradient, extras, counted={_on_absent(len(basis)): polar.absent.sum(1)}
+        )
 
 
 @METHODS.register("phase_gradient")
@@ -176,15 +178,9 @@ def _shares(polar: PolarGradients) -> dict[str, Tensor]:
     return {name: values for name, values in named.items() if values is not None}
 
 
-def _notes_on_absent(polar: PolarGradients) -> list[list[str]]:
-    """For each example, how many of its features have no amplitude to differentiate by."""
-    features = polar.absent.shape[1]
-    return [
-        [
-            f"amplitude: {count} of {features} features have (nearly) none, below {NEGLIGIBLE:g} of the root mean "
-            "square, and so no derivative: their score is 0"
-        ]
-        if count
-        else []
-        for count in polar.absent.sum(1).tolist()
-    ]
+def _on_absent(features: int) -> str:
+    """The remark on an example with features that have no amplitude to differentiate by, without their count."""
+    return (
+        f"amplitude: {{count}} of {features} features have (nearly) none, below {NEGLIGIBLE:g} of the root mean "
+        "square, and so no derivative: their score is 0"
+    )

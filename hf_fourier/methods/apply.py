@@ -36,6 +36,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
     score_of,
 )
+from hf_fourier.scoring.pending import Distrusted
 from hf_fourier.scoring.replacements import donor_signals, donors_origin
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
@@ -189,6 +190,8 @@ class _Batches:
         self.done: dict[int, Attribution] = {}
         self.failed: dict[int, str] = {}
         self.advice: dict[str, str] = {}
+        #: Whether answers may rest on what is checked when they arrive; one failure, and the rest of the call waits.
+        self._trusting = source.device.type != "cpu"
         #: The batch whose answers are under way.
         self._waiting: list[tuple[list[int], Callable[[], list[Attribution]]]] = []
 
@@ -200,6 +203,8 @@ class _Batches:
                 begun = self._begin(indices, batcher)
             except NotFinite as error:  # on a CPU, where nothing is put off
                 indices = self._finite(indices, error)
+            except Distrusted:
+                self._trusting = False
         self.finish()
         if begun is not None:
             self._waiting.append((indices, begun))
@@ -212,9 +217,10 @@ class _Batches:
             indices, results_of_batch = self._waiting[-1]
             try:
                 results = results_of_batch()
-            except NotFinite as error:
+            except (NotFinite, Distrusted) as error:
                 self._waiting.pop()
-                others = self._finite(indices, error)
+                self._trusting = self._trusting and not isinstance(error, Distrusted)
+                others = self._finite(indices, error) if isinstance(error, NotFinite) else indices
                 in_batches(others, max(1, len(others)), self.explain)
             else:
                 self._waiting.pop()
@@ -225,12 +231,12 @@ class _Batches:
     def _begin(self, indices: list[int], batcher: MicroBatcher) -> Callable[[], list[Attribution]]:
         batch = [self._requests[i] for i in indices]
         try:
-            return _begin_batch(batch, self._job, self._source, self._batch_size, batcher)
+            return _begin_batch(batch, self._job, self._source, self._batch_size, batcher, self._trusting)
         except Exception as error:
             if not self._waiting or not is_out_of_memory(error):
                 raise
         self.finish()  # and free what the other batch holds
-        return _begin_batch(batch, self._job, self._source, self._batch_size, batcher)
+        return _begin_batch(batch, self._job, self._source, self._batch_size, batcher, self._trusting)
 
     def _finite(self, indices: list[int], error: NotFinite) -> list[int]:
         """Take down which examples have answers that are not finite, and return the others."""
@@ -247,8 +253,13 @@ def _begin_batch(
     source: BatchSource,
     batch_size: BatchSize,
     outer: MicroBatcher,
+    trusting: bool,
 ) -> Callable[[], list[Attribution]]:
-    """Rank examples with one batch key; what is returned makes their results when the answers have arrived."""
+    """Rank examples with one batch key; what is returned makes their results when the answers have arrived.
+
+    Raises:
+        Distrusted: If the answers were `trusting` and may not be; so may what is returned.
+    """
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
@@ -261,6 +272,7 @@ def _begin_batch(
     targets = [request.target for request in requests]
     score = score_of(batch, targets, batcher, shared=shared, with_gradient=job.with_gradient)
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
+    score.pending.trusting = trusting
     score.goal_is_target = job.goal_is_target and not method.follows_label
     score.precomputed_maps = torch.stack(maps) if maps else None
     if job.donors:

@@ -14,7 +14,7 @@ from hf_fourier.methods.path_gradients import Path
 from hf_fourier.registry import Registry
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Bool, Float, Num, Tensor
+from hf_fourier.typing import Bool, Float, Int, Num, Tensor
 
 METHODS: Registry[Method] = Registry("method")
 
@@ -65,6 +65,8 @@ class Ranking:
             it.
         notes: Remarks on the scores, one sequence per example; empty for none.
         noted: By remark, the examples that it is on, shape `(batch,)`, on whatever device.
+        counted: By remark, with `{count}` in it, how many features of each example it is on, shape `(batch,)`, on
+            whatever device; an example with none has no such remark.
         paths: Integrals from one reference each, where the method took them; results keep their mean contributions.
     """
 
@@ -75,6 +77,7 @@ class Ranking:
     baseline_value: Float[Tensor, " batch"] | None = None
     notes: Sequence[Sequence[str]] = ()
     noted: Mapping[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
+    counted: Mapping[str, Int[Tensor, " batch"]] = field(default_factory=dict)
     paths: tuple[Path, ...] = ()
 
 

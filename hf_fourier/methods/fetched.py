@@ -302,6 +302,9 @@ def of_ranking(answers: Answers, gradients: Sequence[Tensor | None], signal: Sig
     for remark, rows in ranking.noted.items():
         for notes, is_noted in zip(remarks, rows.tolist(), strict=True):
             notes += [remark] if is_noted else []
+    for remark, counts in ranking.counted.items():
+        for notes, count in zip(remarks, counts.tolist(), strict=True):
+            notes += [remark.format(count=count)] if count else []
     if answers.steepest is not None:
         for i, (notes, gradient, top) in enumerate(zip(remarks, gradients, answers.steepest.tolist(), strict=True)):
             if top == 0:

@@ -88,28 +88,29 @@ class RandomMasks(SubsetMethod):
             got = f"random_masks over {features} features with {self.masks} masks"
             raise SpecError(got, f"at least {least} masks", f"{USE_BANDS}, or masks={least}")
         self.check_rows(self.masks, score, basis, f"{USE_BANDS}, or fewer masks")
-        game = remembered(self.game(score, basis, rng), len(x), features)
+        game = remembered(self.game_here(score, basis, rng), len(x), features)
         masks: list[Bool[Tensor, "batch masks features"]] = []
         values: list[Float[Tensor, "batch masks"]] = []
         fits: dict[int, dict[str, Any]] = {}
-        done = 0
+        done = asked = 0
         while len(fits) < len(x):
             count = min(ROUND, self.masks - done)
-            drawn = torch.stack([drawn_masks(rng, i, len(masks), count, features) for i in range(len(x))])
-            asked = drawn.clone()
-            asked[list(fits)] = True  # the whole, which is not run again
-            masks.append(drawn)
-            values.append(game(asked).cpu())
+            masks.append(torch.stack([drawn_masks(rng, i, len(masks), count, features) for i in range(len(x))]))
             done += count
             if done < least:
                 continue
+            new = torch.cat(masks, 1)[:, asked:]
+            new[list(fits)] = True  # the whole, which is not run again
+            values.append(game(new))
+            asked = done
             design, answers = torch.cat(masks, 1), torch.cat(values, 1)
             for i in set(range(len(x))).difference(fits):
                 found = fit(design[i], answers[i])
                 if found["dice"] >= DICE or done >= self.masks:
                     fits[i] = found
         ordered = [fits[i] for i in range(len(x))]
-        scores, errors = (torch.stack([one[name] for one in ordered]).to(x) for name in ("scores", "standard_error"))
+        names = "scores", "standard_error"
+        scores, errors = (torch.stack([one[name] for one in ordered]).to(x.dtype) for name in names)
         extras = {name: [one[name] for one in ordered] for name in ("masks", "dice", "r_squared")}
         return Ranking(scores, extras={"standard_error": errors, **extras})
 

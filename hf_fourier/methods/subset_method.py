@@ -66,12 +66,26 @@ class SubsetMethod(Method):
             basis: Its domain.
             rng: The random streams of its examples.
         """
+        values = self._values(score, basis, rng)
+        return lambda masks: in_float64(values(masks))
+
+    def game_here(self, score: Score, basis: Basis, rng: ExampleRng) -> Game:
+        """The same game with its values on the CPU: the host waits for an accelerator once at each call.
+
+        The clean readings come with the first values, so that it need not wait for them again.
+        """
+        values = self._values(score, basis, rng)
+
+        def here(masks: Bool[Tensor, "... features"]) -> Float[Tensor, "batch subsets"]:
+            found, clean = values(masks), score.clean_reading()
+            beside = clean.value, clean.agreement, clean.confidence, score.frozen_targets
+            return score.pending.fetch_beside(found, beside).double()
+
+        return here
+
+    def _values(self, score: Score, basis: Basis, rng: ExampleRng) -> Game:
         replacement = replacement_coefficients(self.replacement, score, basis, rng, self.draws)
-
-        def values(masks: Bool[Tensor, "... features"]) -> Float[Tensor, "batch subsets"]:
-            return in_float64(subset_readings(score, basis, masks, replacement).value)
-
-        return values
+        return lambda masks: subset_readings(score, basis, masks, replacement).value
 
     def check_rows(self, subsets: int, score: Score, basis: Basis, instead: str = USE_BANDS) -> None:
         """Refuse more model rows per example than `MOST_ROWS`, before any is run.
@@ -97,7 +111,7 @@ def remembered(game: Game, batch: int, features: int) -> Game:
     """A game that runs no subset of an example twice over several calls; the same game where features are many.
 
     Args:
-        game: The game.
+        game: The game, its values on the CPU.
         batch: How many examples it has.
         features: How many features.
     """
@@ -110,7 +124,7 @@ def remembered(game: Game, batch: int, features: int) -> Game:
         numbers = (masks * bits).sum(-1)
         before = memory.gather(1, numbers)
         asked = masks | ~before.isnan().unsqueeze(-1)  # the whole, which is not run
-        memory.scatter_(1, numbers, torch.where(before.isnan(), game(asked).cpu(), before))
+        memory.scatter_(1, numbers, torch.where(before.isnan(), game(asked), before))
         return memory.gather(1, numbers)
 
     return values

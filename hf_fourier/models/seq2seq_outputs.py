@@ -17,6 +17,7 @@ from hf_fourier.models.tokenization import known_words, spellings
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.failures import Failure, advice, error_text
+from hf_fourier.scoring.pending import fetch, to_device
 from hf_fourier.scoring.targets import Continuation, Contrast, Typed, as_index, in_python
 from hf_fourier.torch_state import taken, theirs
 from hf_fourier.typing import Tensor
@@ -138,7 +139,7 @@ def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tup
         raise ModelError(got, "a model that generates", "pass the output as the target")
     inputs = {n: t for n, t in example.inputs.items() if n not in (OUTPUT, "decoder_input_ids")}
     rows = {  # copies, which a model may work on in place
-        n: t.to(wrapper.device, dtype_of(model) if t.is_floating_point() else t.dtype, copy=True)[None]
+        n: to_device(t.to(dtype_of(model) if t.is_floating_point() else t.dtype, copy=True), wrapper.device)[None]
         for n, t in inputs.items()
     }
     how = copy.deepcopy(model.generation_config)
@@ -155,9 +156,10 @@ def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tup
         hints = advice(failure) or ("a model that generates", "pass the output as the target")
         got = f"{type(model).__name__}, which does not generate from this example ({failure.message})"
         raise ModelError(got, *hints) from error
-    ids, free = output.sequences[0].cpu(), list[bool]()
-    if output.scores:
-        free = (torch.stack([scores[0].isfinite().sum() for scores in output.scores]) > 1).tolist()
+    counts = torch.stack([scores[0].isfinite().sum() for scores in output.scores]) if output.scores else None
+    ids, choices = fetch([output.sequences[0], counts])
+    assert ids is not None
+    free = [] if choices is None else (choices > 1).tolist()
     if not is_encoder_decoder(model):
         return ids, len(ids) - len(free)
     return ids, len(ids) - len(free) + (free.index(True) if True in free else len(free))

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from hf_fourier.scoring.chunks import attached, detached
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Reading
 from hf_fourier.scoring.layer_gradients import no_gradient_path
-from hf_fourier.scoring.score import READ_LATE, Score, ValueAndGradient, _attached, _detached
+from hf_fourier.scoring.score import READ_LATE, Score, ValueAndGradient
 from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.typing import Num, Tensor
 
@@ -97,7 +98,7 @@ class SharedScore(Score):
             if self._unresolved:
                 self._freeze(logits, torch.arange(len(rows), device=logits.device), numbers)
             with torch.inference_mode(False), torch.no_grad():
-                self._recalled = logits, _detached(self._reading(logits, slice(0, len(rows))))
+                self._recalled = logits, detached(self._reading(logits, slice(0, len(rows))))
         return self._recalled
 
     def _freeze(self, logits: Any, rows: Tensor, numbers: Sequence[int]) -> None:
@@ -119,7 +120,7 @@ class SharedScore(Score):
                 labels = [rest[place] if place < len(rest) else own for rest, own in zip(others, owns, strict=True)]
                 columns.append(frozen.new_tensor(labels))
         with torch.inference_mode(False), torch.enable_grad():
-            signal = _attached(self.signal[chunk])
+            signal = attached(self.signal[chunk])
             logits, _ = self._logits(signal, chunk, None)
             for place, column in enumerate(columns):
                 total = self.head.read(logits, column).logit_margin.sum()

@@ -6,7 +6,8 @@ are collected on the device and copied once. On the CPU everything is read immed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
@@ -64,11 +65,33 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+class Distrusted(Exception):
+    """What was computed on an accelerator took something for granted that is not so: compute it again, with waits."""
+
+
 class Pending:
-    """Tensors on a device that are needed on the CPU, and the functions to call with them after the copy."""
+    """Tensors on a device that are needed on the CPU, and the functions to call with them after the copy.
+
+    Attributes:
+        trusting: Whether answers may rest on what is checked at the next `fetch`, which then raises `Distrusted`.
+        clean: Whether the pass that goes on is at clean signals.
+        here: Whether readings may be made on the CPU, as nothing is computed from them on the device.
+    """
 
     def __init__(self) -> None:
+        self.trusting = self.clean = self.here = False
         self._waiting: list[tuple[Callable[..., Any], tuple[Tensor, ...]]] = []
+        #: Tensors that were fetched beside others, with their copies, by the tensor's id.
+        self._arrived: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @contextmanager
+    def readings_here(self) -> Iterator[None]:
+        """Inside, readings may be made on the CPU."""
+        self.here = True
+        try:
+            yield
+        finally:
+            self.here = False
 
     def later(self, then: Callable[..., Any], *tensors: Tensor) -> None:
         """Call `then(*tensors)` with the tensors on the CPU: now if they are there, else at the next `fetch`."""
@@ -76,6 +99,10 @@ class Pending:
             then(*tensors)
         else:
             self._waiting.append((then, tensors))
+
+    def trust(self, held: Tensor) -> None:
+        """Take for granted that all entries are true: the next `fetch` raises `Distrusted` if they are not."""
+        self.later(_distrust, held.all())
 
     def check_finite(self, values: Tensor, rows: Sequence[int]) -> None:
         """Raise `NotFinite` with the rows whose numbers are not all finite: now on the CPU, else at `fetch`.
@@ -91,9 +118,22 @@ class Pending:
         """Fetch all that was put off and `tensors`, which are returned (see `fetch`), by one copy from each device."""
         return self.sent(tensors)()
 
+    def fetch_beside(self, tensor: Tensor, others: Sequence[Tensor | None]) -> Tensor:
+        """Fetch a tensor that the host needs at once, with all that was put off, and others that it will need later.
+
+        Copies of the others are kept: a later `sent` or `fetch` of the same tensors makes no copy and does not wait.
+        """
+        here, *copies = self.fetch([tensor, *others])
+        for given, copy in zip(others, copies, strict=True):
+            if given is not None and copy is not None and copy is not given:
+                self._arrived[id(given)] = given, copy.clone()
+        assert here is not None
+        return here
+
     def sent(self, tensors: Sequence[Tensor | None] = ()) -> Callable[[], list[Tensor | None]]:
         """Begin the copies of `fetch`; the function that is returned waits for them."""
         waiting, self._waiting = self._waiting, []
+        tensors = [self._arrived.get(id(tensor), (tensor, tensor))[1] for tensor in tensors]
         coming = sent([*(tensor for _, own in waiting for tensor in own), *tensors])
 
         def arrive() -> list[Tensor | None]:
@@ -136,6 +176,11 @@ def _on_the_way(block: Tensor, device: torch.device) -> Callable[[], Tensor]:
 @lru_cache(maxsize=64)
 def _copy_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
+
+
+def _distrust(held: Tensor) -> None:
+    if not bool(held):
+        raise Distrusted
 
 
 def _refuse(rows: Sequence[int], finite: Tensor) -> None:

@@ -125,7 +125,8 @@ def run_perturbations(
         groups = [indices[place] for place in arranged]
         firsts = [requests[group[0]] for group in groups]
         rows = to_device(torch.tensor([request.example for request in firsts]), score.signal.device)
-        reading = score.value(filtered.signals(firsts, rows, complements), rows)
+        with score.pending.readings_here():
+            reading = score.value(filtered.signals(firsts, rows, complements), rows)
         wanted = reading.value, reading.confidence, reading.agreement, reading.predicted_class
         *numbers, predicted = score.pending.fetch([*wanted, None if visit is None else reading.predicted_mask])
         nothing = [None] * len(groups)

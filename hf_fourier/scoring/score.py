@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import torch
 
 from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.chunks import attached, cat, detached, joined
 from hf_fourier.scoring.compiled_calls import compiled_calls
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
@@ -168,10 +169,11 @@ class Score:
         Raises:
             ModelError: If the model's clean output is not finite.
         """
+        self.pending.clean = x is self.signal
 
         def work(chunk: slice) -> tuple[Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad(), compiled_calls.used(self.model):
-                signal = _attached(x[chunk])
+                signal = attached(x[chunk])
                 reading = self._read(signal, chunk, rows)
                 gradient = None
                 if reading.logit_margin.requires_grad:
@@ -179,33 +181,34 @@ class Score:
                 if gradient is None:
                     raise no_gradient_path()
             self.passes.backward += signal.shape[0] * self.cost
-            return _detached(reading), gradient
+            return detached(reading), gradient
 
         readings, gradients = zip(*self.batcher.run(work, len(x)), strict=True)
-        return ValueAndGradient(_joined(readings), _cat(gradients))
+        return ValueAndGradient(joined(readings), cat(gradients))
 
     def value(self, x: Float[Tensor, "rows *signal"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
         """Score of each row, forward only; not in inference mode, of whose caches there is no gradient."""
+        self.pending.clean = x is self.signal
 
         def work(chunk: slice) -> Reading | Tensor:
             with torch.inference_mode(False), torch.no_grad(), compiled_calls.used(self.model):
                 logits, own = self._logits(x[chunk], chunk, rows)
                 if isinstance(self.head, CustomTarget):
-                    return _detached(self._reading(logits, own))
+                    return detached(self._reading(logits, own))
                 if logits[0].numel() <= READ_LATE:
                     return logits.detach()
                 most = max(1, READ_AT_ONCE // logits[0].numel())
                 examples = torch.arange(len(x), device=x.device)[own] if isinstance(own, slice) else own
                 parts = zip(logits.split(most), examples.split(most), strict=True)
-                return _joined([_detached(self._reading(part, some)) for part, some in parts])
+                return joined([detached(self._reading(part, some)) for part, some in parts])
 
         parts = self.batcher.run(work, len(x))
         readings = [part for part in parts if isinstance(part, Reading)]
         if readings:
-            return _joined(readings)
+            return joined(readings)
         with torch.inference_mode(False), torch.no_grad():
-            logits = _cat([part for part in parts if isinstance(part, Tensor)])
-            return _detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
+            logits = cat([part for part in parts if isinstance(part, Tensor)])
+            return detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
 
     def with_layers(self, layers: Sequence[str] | None, visit: Callable[[LayerPass], T]) -> list[T]:
         """Record the layers of one pass at the clean signals, which also becomes the clean evaluation.
@@ -222,14 +225,14 @@ class Score:
             SpecError: If there are no such layers.
             ModelError: If the score does not depend on the signal.
         """
-        hooks = LayerHooks(self.model, layers)
+        hooks, self.pending.clean = LayerHooks(self.model, layers), True
 
         def count(signals: int) -> None:
             self.passes.backward += signals * self.cost
 
         def work(chunk: slice) -> tuple[T, Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad():
-                signal = _attached(self.signal[chunk])
+                signal = attached(self.signal[chunk])
                 with hooks.recording():
                     reading = self._read(signal, chunk, None)
                 if not reading.logit_margin.requires_grad:
@@ -239,10 +242,10 @@ class Score:
                     signal, reading.logit_margin, reading.dvalue_dmargin, chunk.start, outputs, count, self.model
                 )
                 count(len(signal))
-                return visit(opened), _detached(reading), opened.margin_gradient
+                return visit(opened), detached(reading), opened.margin_gradient
 
         visits, readings, gradients = zip(*self.batcher.run(work, len(self.signal)), strict=True)
-        self._clean = ValueAndGradient(_joined(readings), _cat(gradients))
+        self._clean = ValueAndGradient(joined(readings), cat(gradients))
         self._clean_reading = self._clean.reading
         return list(visits)
 
@@ -291,26 +294,26 @@ class Score:
         Raises:
             SpecError: If there is no such layer.
         """
-        representation = self.representation(name)
+        representation, self.pending.clean = self.representation(name), x is self.signal
 
         def count(signals: int) -> None:
             self.passes.backward += signals * self.cost
 
         def work(chunk: slice) -> tuple[T, Reading | None]:
             with torch.inference_mode(False), torch.enable_grad():
-                signal = _attached(x[chunk])
+                signal = attached(x[chunk])
                 with representation.recording():
                     outputs, logits, own = self._outputs(signal, chunk, rows)
                 examples, read = _numbers(own, signal.device), partial(self._reading, logits, own)
                 answer = read().value.unsqueeze(1) if isinstance(self.head, CustomTarget) else logits
                 values = representation.read(outputs, answer, lambda part: self._select(part, examples), len(signal))
                 part = RepresentationPass(signal, values, read, chunk, count, self.model)
-                return visit(part), _detached(part.reading) if x is self.signal else None
+                return visit(part), detached(part.reading) if x is self.signal else None
 
         visits, readings = zip(*self.batcher.run(work, len(x)), strict=True)
         known = [reading for reading in readings if reading is not None]
         if known and self._clean_reading is None:
-            self._clean_reading = _joined(known)
+            self._clean_reading = joined(known)
         return list(visits)
 
     def _read(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
@@ -338,10 +341,9 @@ class Score:
         return outputs, logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
-        if isinstance(examples, slice):
-            return self.head.read(logits, self.frozen_targets[examples])
-        # The logits may be on another device than the signal, where a model lies on several.
-        return self.head.read(logits, self.frozen_targets.index_select(0, examples.to(self.frozen_targets.device)))
+        frozen = self.frozen_targets  # perhaps on another device than the signal, where a model lies on several
+        own = frozen[examples] if isinstance(examples, slice) else frozen.index_select(0, examples.to(frozen.device))
+        return self.head.read_pending(logits, own, self.pending)
 
     def _freeze(self, logits: Any, rows: Tensor, numbers: Sequence[int]) -> None:
         clean = logits.detach() if isinstance(logits, Tensor) else logits
@@ -370,31 +372,3 @@ class Score:
 
 def _numbers(own: slice | Tensor, device: torch.device) -> Tensor:
     return torch.arange(own.start, own.stop, device=device) if isinstance(own, slice) else own
-
-
-def _attached(x: Tensor) -> Tensor:
-    """A copy of signals as an autograd leaf."""
-    signal = x.detach()
-    return (signal.clone() if signal.is_inference() else signal).requires_grad_(True)
-
-
-def _detached(reading: Reading) -> Reading:
-    return _each([reading], lambda values: values[0].detach())
-
-
-def _joined(readings: Sequence[Reading]) -> Reading:
-    return _each(readings, _cat)
-
-
-def _cat(parts: Sequence[Tensor]) -> Tensor:
-    """`torch.cat`, without a copy of a lone part."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
-
-
-def _each(readings: Sequence[Reading], make: Callable[[list[Tensor]], Tensor]) -> Reading:
-    """One reading, each field made from those of several; fields that the head does not have stay None."""
-    values_of: dict[str, Any] = {}
-    for name in (f.name for f in fields(Reading)):
-        values = [getattr(reading, name) for reading in readings]
-        values_of[name] = None if values[0] is None else make(values)
-    return Reading(**values_of)

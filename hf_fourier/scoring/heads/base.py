@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.scoring.pending import Pending
 from hf_fourier.scoring.targets import (
     Contrast,
     Position,
@@ -177,6 +178,10 @@ class Head(ABC):
     @abstractmethod
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """Score rows of logits for frozen targets."""
+
+    def read_pending(self, logits: Any, frozen: Num[Tensor, "rows ..."], pending: Pending) -> Reading:
+        """The same with no more waits for an accelerator than `pending` asks for."""
+        return self.read(logits, frozen)
 
     def divergence(
         self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]

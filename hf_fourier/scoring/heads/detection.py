@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -12,14 +12,62 @@ import torch
 from hf_fourier.errors import ModelError
 from hf_fourier.scoring.heads import Head, Reading, misnamed
 from hf_fourier.scoring.heads.log_odds import mean_log_probability, of_two_sides, softmax_divergence
-from hf_fourier.scoring.pending import fetch, to_device
+from hf_fourier.scoring.heads.matching import matched_rows, own_queries
+from hf_fourier.scoring.pending import Pending, fetch, to_device
 from hf_fourier.scoring.targets import IGNORED, Position, ResolvedTarget, checked_index
-from hf_fourier.typing import Float, Num, Tensor
+from hf_fourier.typing import Bool, Float, Int, Num, Tensor
 
 #: The probability of a class from which a query counts as a detection.
 FOUND = 0.5
 #: Two boxes or masks that overlap by this much (intersection over union) match.
 SAME_PLACE = 0.5
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of a query and a clean detection.
+
+    Attributes:
+        odds, p: The log-odds and the probability of the detection's class at the query, `(rows, queries, known)`.
+        overlap: Intersection over union, `(rows, queries, known)`.
+        best: The likeliest class of each query, `(rows, queries)`.
+        classes, to_reach: The class of each detection, and the probability from which it is detected again,
+            `(rows, known)`.
+        real: Which of them there are, `(rows, known)`.
+    """
+
+    odds: Float[Tensor, "rows queries known"]
+    p: Float[Tensor, "rows queries known"]
+    overlap: Float[Tensor, "rows queries known"]
+    best: Int[Tensor, "rows queries"]
+    classes: Int[Tensor, "rows known"]
+    to_reach: Float[Tensor, "rows known"]
+    real: Bool[Tensor, "rows known"]
+
+    @property
+    def gain(self) -> Float[Tensor, "rows queries known"]:
+        """What is largest in sum where they are matched."""
+        return self.p + self.overlap
+
+    def reading(self, query: Int[Tensor, "rows known"]) -> Reading:
+        """The reading, given the query of each detection."""
+        odds, p, overlap = (pairs.gather(1, query.unsqueeze(1))[:, 0] for pairs in (self.odds, self.p, self.overlap))
+        same = (p >= self.to_reach) & (self.best.gather(1, query) == self.classes)
+        agreement = (same & (overlap >= SAME_PLACE) & self.real).sum(1) / self.real.sum(1)
+        rest = (0, self.best.shape[1] - query.shape[1])
+        picked = torch.nn.functional.pad(torch.where(self.real, odds, 0), rest)
+        value, margin, dvalue_dmargin = mean_log_probability(picked, torch.nn.functional.pad(self.real, rest))
+        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement.float())
+
+    def fetched(self) -> Reading:
+        """The reading on the CPU, with one wait and without a gradient."""
+        parts = [
+            part.clone()
+            for part in fetch([getattr(self, one.name).detach() for one in fields(self)])
+            if part is not None
+        ]
+        here = _Pairs(*parts)
+        return here.reading(matched_rows(list(here.gain), list(here.real)))
 
 
 @dataclass
@@ -93,29 +141,43 @@ class Detections(Head):
         return torch.stack(resolved)
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
-        """The mean log-probability at the matched queries, and the fraction that is detected again."""
+        """The mean log-probability at the matched queries, and the fraction that is detected again.
+
+        They are matched on the host, which waits for an accelerator once.
+        """
+        pairs = self._pairs(logits, frozen)
+        gains, real = fetch([pairs.gain.detach(), pairs.real])
+        assert gains is not None
+        assert real is not None
+        return pairs.reading(to_device(matched_rows(list(gains), list(real)), pairs.real.device))
+
+    def read_pending(
+        self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."], pending: Pending
+    ) -> Reading:
+        """The same. Detections of clean inputs are matched with the queries that they were found at, without a wait.
+
+        Where the reading may be made on the CPU, all that is needed comes at once.
+        """
+        if logits.device.type == "cpu" or not (pending.here or (pending.clean and pending.trusting)):
+            return self.read(logits, frozen)
+        pairs = self._pairs(logits, frozen)
+        if pending.here:
+            return pairs.fetched()
+        query, settled = own_queries(pairs.p, pairs.overlap, pairs.best == pairs.classes, pairs.real)
+        pending.trust(settled)
+        return pairs.reading(query)
+
+    def _pairs(self, logits: Tensor, frozen: Tensor) -> _Pairs:
+        """All pairs of a query and a clean detection."""
         odds, p, extent = self._split(logits)
         known = frozen.to(extent)
-        # An accelerator is waited for twice: for the classes that count, and for what queries are matched by.
-        (here,) = fetch([known[..., 0]])
-        assert here is not None
-        places = [to_device((row != IGNORED).nonzero()[:, 0], p.device) for row in here]
-        wanted_of = [row.index_select(0, own) for row, own in zip(known, places, strict=True)]
-        overlaps = [self._overlap(own, wanted[:, 2:]) for own, wanted in zip(extent, wanted_of, strict=True)]
-        gains = fetch([p[i][:, w[:, 0].long()] + overlaps[i] for i, w in enumerate(wanted_of)])
-        picked, agreement = [], []
-        counts = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
-        for row, (wanted, overlap, gain) in enumerate(zip(wanted_of, overlaps, gains, strict=True)):
-            assert gain is not None
-            classes = wanted[:, 0].long()
-            query = to_device(_matched(gain), p.device)
-            number = torch.arange(len(classes), device=p.device)
-            same = (p[row, query].argmax(-1) == classes) & (p[row, query, classes] >= wanted[:, 1])
-            agreement.append((same & (overlap[query, number] >= SAME_PLACE)).float().mean())
-            picked.append(torch.nn.functional.pad(odds[row, query, classes], (0, p.shape[1] - len(classes))))
-            counts[row, : len(classes)] = True
-        value, margin, dvalue_dmargin = mean_log_probability(torch.stack(picked), counts)
-        return Reading(value, margin, dvalue_dmargin, value.exp(), torch.stack(agreement))
+        real = known[..., 0] != IGNORED
+        if p.device.type == "cpu":
+            known, real = _counted_first(known, real)
+        classes = known[..., 0].long().clamp(min=0)
+        at = classes.unsqueeze(1).expand(-1, p.shape[1], -1)
+        overlap = torch.stack([self._overlap(own, wanted[:, 2:]) for own, wanted in zip(extent, known, strict=True)])
+        return _Pairs(odds.gather(2, at), p.gather(2, at), overlap, p.argmax(-1), classes, known[..., 1], real)
 
     def divergence(
         self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
@@ -175,13 +237,13 @@ def _log_odds(z: Tensor) -> Tensor:
     return z - z.unsqueeze(-2).masked_fill(own, -torch.inf).logsumexp(-1)
 
 
-def _matched(gain: Float[Tensor, "queries known"]) -> Tensor:
-    """One query for each clean detection, distinct, with the largest total gain."""
-    from scipy.optimize import linear_sum_assignment
-
-    queries, known = linear_sum_assignment(gain.cpu().numpy(), maximize=True)
-    order = torch.as_tensor(known).argsort()
-    return torch.as_tensor(queries)[order].to(gain.device)
+def _counted_first(
+    known: Float[Tensor, "rows queries numbers"], real: Bool[Tensor, "rows queries"]
+) -> tuple[Float[Tensor, "rows known numbers"], Bool[Tensor, "rows known"]]:
+    """What counts of each row in front, and no more places than the longest row fills."""
+    most = int(real.sum(1).max())
+    order = (~real).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+    return known.gather(1, order.unsqueeze(-1).expand(-1, -1, known.shape[2])), real.gather(1, order)
 
 
 def _corners(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
