@@ -93,6 +93,7 @@ class FourierExplainer(Evaluating):
                 - `batch_size`: largest number of rows in a batch; "auto" for a size that suits signal and device.
                 - `chunk`: examples in a chunk, the most that an interruption loses; None for a suitable size.
                 - `processes`: expected number of processes; None for as many as were started.
+                - `workers`: worker processes that read, decode and encode the examples (on Linux); 0 for none.
                 - `progress`: whether to print the plan and the progress on standard error.
 
         Returns:

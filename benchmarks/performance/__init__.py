@@ -5,8 +5,8 @@ made: run the same command again to go on, or to print the tables.
 
 Parts: `runs` (a whole run ÷ the model's own passes in the same batches), `padding` (e-mails at their own lengths ÷ all
 padded to the longest), `passes` (attribution ÷ forward and input gradient; a played curve ÷ its forwards), `memory`
-(peak ÷ the model's own), `growth` (10² to 10⁵ examples of a tiny model), `processes` (2 ÷ 1), `others` (Captum and
-shap), `settings` (what is said to make models faster).
+(peak ÷ the model's own), `growth` (10² to 10⁵ examples of a tiny model), `processes` (2 ÷ 1), `workers` (worker
+processes that encode ÷ none), `others` (Captum and shap), `settings` (what is said to make models faster).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import torch
 
 from benchmarks import cost, game
 from benchmarks.keeping import kept
-from benchmarks.performance import apart, others, settings, whole
+from benchmarks.performance import apart, feeding, others, settings, whole
 from benchmarks.real import MODELS
 from benchmarks.tables import markdown
 
-PARTS = ("runs", "padding", "passes", "memory", "growth", "processes", "others", "settings")
+PARTS = ("runs", "padding", "passes", "memory", "growth", "processes", "workers", "others", "settings")
 #: Models that name classes, the quick ones first.
 COMPARED = (
     "ast-languages",
@@ -80,6 +80,9 @@ def tables(
         case "processes":
             two = keep("two", lambda: apart.processes("minilm-spam", 1536, Path(os.environ.get("TMPDIR", "/tmp"))))
             return [("Two processes beside one", [two])]
+        case "workers":
+            sides = {k: keep(k, lambda k=k, n=n: feeding.beside_none(k, n, runs)) for k, n in feeding.FILES.items()}  # type: ignore[misc]
+            return [("Worker processes beside none", [row for rows in sides.values() for row in rows])]
         case "others":
             known = {m: keep(m, lambda m=m: others.measured(m)) for m in models if m in COMPARED}  # type: ignore[misc]
             sizes = {m: (16, 7) if m in QUICK else (2, 2) for m in known}
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks performance", description=__doc__)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--models", nargs="*", default=list(whole.EXAMPLES), choices=list(whole.EXAMPLES))
-    parser.add_argument("--runs", type=int, default=1, help="of the parts `runs` and `padding`, alternating")
+    parser.add_argument("--runs", type=int, default=1, help="of the parts `runs`, `padding` and `workers`, in turn")
     parser.add_argument("--folder", type=Path, default=Path("performance"), help="where numbers are kept")
     parser.add_argument("--here", nargs=3, metavar=("PART", "MODEL", "N"), help="one measurement in this process")
     given = parser.parse_args(arguments)

@@ -265,6 +265,9 @@ class RunRequest:
     seed: Seed = 0
     batch_size: Rows = "auto"
     processes: Annotated[int | None, typer.Option(help="Number of processes to start on this machine.")] = None
+    workers: Annotated[
+        int, typer.Option(help="Worker processes beside each process that read and encode the examples.", min=0)
+    ] = 0
     threads: Annotated[
         int | None,
         typer.Option(

@@ -55,6 +55,7 @@ def run(request: RunRequest) -> None:
         "seed": request.seed,
         "batch_size": parse_batch_size(request.batch_size),
         "processes": request.processes,
+        "workers": request.workers,
     }
     if request.replacement == "example":
         do = "set `explainer.donors` in Python, and call `explain_dataset` there"

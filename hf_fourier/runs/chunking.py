@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,18 +41,17 @@ def cost_of(encoded: EncodedExample) -> float:
     return tokens * width * (1 + tokens / (6 * width))
 
 
-def order_by_length(indices: Sequence[int], look: Callable[[int], EncodedExample | None], chunk: int) -> LengthWindow:
+def order_by_length(indices: Sequence[int], looked_at: Iterable[EncodedExample | None], chunk: int) -> LengthWindow:
     """The plan of one window.
 
     Args:
         indices: Its examples.
-        look: Encodes an example; None where it cannot be read.
+        looked_at: These, encoded; None where one cannot be.
         chunk: Examples in a chunk, on average.
     """
     known: list[tuple[float, int, int]] = []
     kinds: dict[str, int] = {}  # examples of one length may differ in other shapes
-    for index in indices:
-        encoded = look(index)
+    for index, encoded in zip(indices, looked_at, strict=True):
         if encoded is None:
             known.append((0.0, 0, index))
         else:

@@ -42,6 +42,7 @@ class RunKeywords(TypedDict, total=False):
     batch_size: BatchSize
     chunk: int | None
     processes: int | None
+    workers: int
     progress: bool
 
 
@@ -73,6 +74,7 @@ class RunOptions:
         batch_size: Rows in a batch, at most; "auto" for a size that suits the signal and the device.
         chunk: Examples in a chunk, the most that an interruption loses; None for a size that suits the results.
         processes: Expected number of processes; None for as many as were started.
+        workers: Worker processes that read, decode and encode the examples beside each process (on Linux); 0 for none.
         progress: Whether to print the plan and the progress on standard error.
 
     Raises:
@@ -98,6 +100,7 @@ class RunOptions:
     batch_size: BatchSize = "auto"
     chunk: int | None = None
     processes: int | None = None
+    workers: int = 0
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -106,6 +109,7 @@ class RunOptions:
         for name in ("top", "chunk", "processes"):
             if getattr(self, name) is not None:
                 self._set(name, whole_number(name, getattr(self, name), 1, "a whole number of at least 1"))
+        self._set("workers", whole_number("workers", self.workers, 0, "a whole number of at least 0"))
         for name in ("seed", "batch_size", "targets", "method", "domain", "replacement"):
             self._set(name, CHECKS[name](name, getattr(self, name)))
         for name in ("streaming", "progress"):

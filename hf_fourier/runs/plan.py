@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -15,8 +15,9 @@ from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.chunking import cost_of, is_tokens
 from hf_fourier.runs.gene_store import NOT_STORABLE, has_gene_scores
 from hf_fourier.runs.memory import LIBRARIES, count_memory, weights
+from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.packing import STORES, Outcome, Store, pack_shard
-from hf_fourier.runs.worker import PreparedExample, Worker
+from hf_fourier.runs.worker import WITHOUT_CONTRIBUTIONS, PreparedExample, Worker
 from hf_fourier.scoring.batching import suggested_rows
 
 #: Examples read to see how they differ; the cheapest, a middle one and the most expensive of them are explained.
@@ -249,6 +250,29 @@ def estimate(
     memory += WAITING * int(each) * chunk
     spent = known.seconds(mean) * count
     return Plan(length, chunk, spent, memory, sizes, chosen, known.passes, processes, tuple(notes))
+
+
+def planned(worker: Worker, source: Source, options: RunOptions, processes: int) -> tuple[Measurement, Plan]:
+    """A measurement and the plan by it, both once more without contributions where the plan is to store none.
+
+    Args:
+        worker: Explains the examples.
+        source: The examples.
+        options: The options of the run.
+        processes: How many share the work.
+
+    Raises:
+        InputError: If no example can be explained.
+    """
+    known = measure(worker, source, options.top)
+
+    def plan() -> Plan:
+        return estimate(known, source.length, options.store, options.budget_bytes, options.chunk, processes, None)
+
+    if (store := plan().store) in WITHOUT_CONTRIBUTIONS and worker.has_contributions:
+        worker.keep(store, options.top)
+        known = replace(measure(worker, source, options.top), sizes=known.sizes)
+    return known, plan()
 
 
 def _usual(length: int | None, most: int) -> int:

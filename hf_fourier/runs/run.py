@@ -30,6 +30,7 @@ from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.formats import VERSION
 from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
+from hf_fourier.runs.encoding import Encoding, Place
 from hf_fourier.runs.fingerprint import KIND, digest_of, model_identity, processor_identity
 from hf_fourier.runs.folder_lock import is_writable, run_lock
 from hf_fourier.runs.gene_store import write_vocabulary
@@ -37,7 +38,7 @@ from hf_fourier.runs.interpreter import short_switch_interval
 from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.packing import Failure, Outcome, pack_shard
-from hf_fourier.runs.plan import Plan, estimate, measure
+from hf_fourier.runs.plan import Plan, planned
 from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
 from hf_fourier.runs.resume import check_examples, check_settings, checked_shard, set_damaged_aside
@@ -45,7 +46,6 @@ from hf_fourier.runs.shards import Shard
 from hf_fourier.runs.weights_digest import sampled_weights
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.batching import frozen_objects
-from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.replacements import donors_digest, no_donors
 from hf_fourier.torch_state import carried
 
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 
 #: Examples that are ordered by length together, which bounds the memory of the plan.
 WINDOW = 2**14
-#: Examples, and tokens, encoded during planning that are kept for explaining: a few megabytes.
-KEPT, KEPT_TOKENS = 2**9, 2**16
 #: Examples that are tried until one shows what the outputs of a network are.
 LOOKED_AT = 16
 #: Abort after this many failures without a result.
@@ -75,6 +73,7 @@ def explain_dataset(
             stack.enter_context(run_lock(folder, machine.rank))
         stack.enter_context(frozen_objects())
         run = Run(machine, folder, source, worker, options, temporary)
+        stack.enter_context(run.encoding)
         if writable:
             run.prepare()
             run.work()
@@ -102,9 +101,7 @@ def plan(explainer: Engine, data: Any, options: RunOptions) -> Plan:
     """See `FourierExplainer.estimate`."""
     source = _source(explainer, data, options)
     worker = _worker(explainer, options, source)
-    known = measure(worker, source, options.top)
-    count = options.processes or 1
-    return estimate(known, source.length, options.store, options.budget_bytes, options.chunk, count, None)
+    return planned(worker, source, options, options.processes or 1)[1]
 
 
 def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
@@ -159,7 +156,7 @@ class Run:
         self.machine, self.folder, self.source = machine, folder, source
         self.worker, self.options, self.temporary = worker, options, temporary
         self.done = self.failed = 0
-        self._known: dict[int, PreparedExample] = {}
+        self.encoding = Encoding(worker, source, options.workers)
 
     def prepare(self) -> None:
         """Plan a new run, or check that the folder's run has the same settings.
@@ -232,12 +229,12 @@ class Run:
         while not Results(self.folder).written:
             time.sleep(0.2)  # other processes are at work; a launcher ends all when one fails
 
-    def _own_chunks(self) -> tuple[Iterator[tuple[int, list[SourceItem], float]], tuple[int, float]]:
+    def _own_chunks(self) -> tuple[Iterator[tuple[int, list[int], float]], tuple[int, float]]:
         """This process' share of the unfinished chunks, with their number of examples and their cost."""
         left = self.machine.on_first(self.chunks.unfinished)
         costs = self.chunks.costs()
         own = assign_chunks(left, costs, self.machine.processes)[self.machine.rank]
-        loads = ((chunk, self.source.read(self.chunks.indices(chunk)), float(costs[chunk])) for chunk in own)
+        loads = ((chunk, self.chunks.indices(chunk), float(costs[chunk])) for chunk in own)
         return loads, (sum(len(self.chunks.indices(chunk)) for chunk in own), float(sum(costs[chunk] for chunk in own)))
 
     def _create_or_check(self) -> Plan | None:
@@ -251,9 +248,8 @@ class Run:
             return None
         if (self.folder / "shards").exists():
             raise InputError(f"the folder {self.folder.name!r} with shards and no {NAME}", "a new folder", "choose one")
-        known = measure(self.worker, self.source, self.options.top)
-        options, length = self.options, self.source.length
-        plan = estimate(known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None)
+        known, plan = planned(self.worker, self.source, self.options, self.machine.processes)
+        length = self.source.length
         environment: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
         environment["paths"] = self.worker.side_inputs.as_values()
         wrapper = self.worker.explainer.wrapper
@@ -291,21 +287,13 @@ class Run:
 
     def _order(self) -> None:
         """Plan the windows, each by one process."""
-        chunks, start, kept = Chunks(self.folder, self.manifest), time.thread_time(), 0
-
-        def look(index: int) -> EncodedExample | None:
-            nonlocal kept
-            (item,) = self.source.read([index])
-            ready = self.worker.encode(item)
-            if ready.encoded is not None and len(self._known) < KEPT and kept < KEPT_TOKENS:
-                self._known[index] = ready
-                kept += ready.encoded.signal.shape[0]
-            return ready.encoded
-
+        chunks, start = Chunks(self.folder, self.manifest), time.thread_time()
         spans = self.manifest.window_ranges
         for number in range(self.machine.rank, len(spans), self.machine.processes):
             if not chunks.has_window(number):
-                chunks.write_window(number, order_by_length(spans[number], look, self.manifest.chunk))
+                self.encoding.start()
+                looked_at = self.encoding.looked_at(spans[number])
+                chunks.write_window(number, order_by_length(spans[number], looked_at, self.manifest.chunk))
         self._note(plan=time.thread_time() - start)
         self.machine.barrier()
         if self.machine.first:
@@ -334,9 +322,10 @@ class Run:
             self.manifest = self.manifest.ended(examples, self.folder)
 
     def _work_through(
-        self, loads: Iterable[tuple[int, list[SourceItem], float]], total: tuple[int, float] | None
+        self, loads: Iterable[tuple[int, Sequence[Place], float]], total: tuple[int, float] | None
     ) -> None:
         """Load and encode the next chunk, explain this one and write the last one, in parallel."""
+        self.encoding.start()
         with (
             short_switch_interval(),
             Bar(total, self.machine, self.options.progress) as bar,
@@ -360,15 +349,15 @@ class Run:
                 written.result()
 
     def _load(
-        self, source: Iterator[tuple[int, list[SourceItem], float]]
+        self, source: Iterator[tuple[int, Sequence[Place], float]]
     ) -> tuple[int, list[PreparedExample], float, float] | None:
         """The next chunk, encoded; None at the end."""
         start = time.thread_time()
         coming = next(source, None)
         if coming is None:
             return None
-        chunk, items, cost = coming
-        ready, elsewhere = self.worker.encode_all(items, self._known)
+        chunk, places, cost = coming
+        ready, elsewhere = self.encoding.ready(places)
         return chunk, ready, cost, time.thread_time() - start + elsewhere
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:

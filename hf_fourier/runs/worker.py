@@ -38,6 +38,9 @@ from hf_fourier.torch_state import carried
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
+#: What stores no contributions.
+WITHOUT_CONTRIBUTIONS = ("scores", "top")
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedExample:
@@ -47,6 +50,11 @@ class PreparedExample:
     encoded: EncodedExample | None
     failure: Failure | None = None
     digest: str = UNKNOWN
+
+    def without_example(self, keeps_target: bool) -> PreparedExample:
+        """The same without the raw example, which nothing reads any more, and perhaps without its target."""
+        target = self.item.target if keeps_target else None
+        return replace(self, item=SourceItem(self.item.index, _name(self.item), None, None, target))
 
 
 @dataclass(eq=False)
@@ -103,7 +111,7 @@ class Worker:
         return self
 
     def keep(self, store: str, top: int) -> None:
-        """Take over how much of each result is stored: what is not need not be made or fetched on the model's device.
+        """Take over how much of each result is stored: what is not is neither made nor fetched from the model's device.
 
         Args:
             store: One of `hf_fourier.runs.packing.STORES`.
@@ -112,7 +120,14 @@ class Worker:
         perturbed = (0.0,) if self.grid is None else (*self.grid.keep, *self.grid.delete, 0.0)
         alone = store == "top"
         asked = Asked(top if alone else 0, max(perturbed), scores=not alone)
-        self.job = replace(self.job, with_gradient=store == "everything", asked=asked)
+        contributions = 0 if store in WITHOUT_CONTRIBUTIONS else self.job.contributions
+        self.job = replace(self.job, with_gradient=store == "everything", asked=asked, contributions=contributions)
+
+    @property
+    def has_contributions(self) -> bool:
+        """Whether contributions are made beside the method's own passes, of texts and cells at least."""
+        own = bool(self.job.method.contribution_points)
+        return own if self.job.contributions is None else self.job.contributions > 0
 
     def encode(self, item: SourceItem) -> PreparedExample:
         """One example through the processor."""

@@ -38,6 +38,7 @@ from tests.advice import (
     surrogates,
     texts,
     views,
+    workers,
 )
 from tests.advice.case import Case
 from tests.advice.inventory import KINDS, MISSING, Advice, advices, extras
@@ -46,7 +47,7 @@ from tests.hub.test_advice import FOLLOWED
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
     checkpoints, folders, shell, limits, bands, arguments, networks, biology, papers,
-    recordings, scans, surrogates,
+    recordings, scans, surrogates, workers,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}

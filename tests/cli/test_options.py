@@ -75,6 +75,7 @@ def running(call: str, plan: str) -> list[Case]:
         "--split": ("train", "split", "train"), "--fraction": (".5,.25", "fractions", [0.5, 0.25]),
         "--store": ("scores", "store", "scores"), "--budget": ("3GB", "budget", "3GB"), "--chunk": ("7", "chunk", 7),
         "--seed": ("5", "seed", 5), "--batch-size": ("3", "batch_size", 3), "--processes": ("1", "processes", 1),
+        "--workers": ("2", "workers", 2),
         "--contributions": ("2", "contributions", 2), "--replacement": ("noise", "replacement", "noise"),
     }  # fmt: skip
     cases = [Case(base, option, typed, where, name, value) for option, (typed, name, value) in same.items()]

@@ -18,6 +18,7 @@ import torch
 from hf_fourier import Attribution, FourierExplainer, attribute
 from hf_fourier.models import inspection
 from hf_fourier.models.inspection import alone, eval_mode, reachable_modules
+from hf_fourier.runs import encoding
 from hf_fourier.runs import run as runs
 from tests.engine.test_untouched import same, state_of
 from tests.models import tiny_models, tiny_models_audio, tiny_tokenizers
@@ -299,7 +300,7 @@ def test_the_next_examples_are_encoded_while_the_model_runs(tmp_path: Path, monk
 
     monkeypatch.setattr(runs.Run, "_load", loading)
     monkeypatch.setattr(runs.Worker, "_outcomes", explaining)
-    monkeypatch.setattr(runs, "KEPT", 0)
+    monkeypatch.setattr(encoding, "KEPT", 0)
     sample_results.run(sample_results.texts(16), tmp_path, explain)
     assert met == [True]
 

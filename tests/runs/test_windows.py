@@ -43,7 +43,8 @@ def test_what_an_example_costs() -> None:
 
 def test_examples_of_one_window_by_length() -> None:
     lengths = {5: 30, 6: 4, 7: 10, 8: 4, 9: None}
-    window = order_by_length(list(lengths), lambda i: None if lengths[i] is None else tokens(lengths[i]), 2)
+    looked_at = [None if length is None else tokens(length) for length in lengths.values()]
+    window = order_by_length(list(lengths), looked_at, 2)
     assert window.indices.tolist() == [9, 6, 8, 7, 5]  # what cannot be read first
     costs = [cost_of(tokens(n)) for n in (4, 4, 10, 30)]
     unknown = sum(costs) / 4
@@ -57,12 +58,12 @@ def test_examples_of_one_window_by_length() -> None:
 
 def test_examples_of_one_length_and_other_shapes_stay_together() -> None:
     extra = [3, 0, 3, 0]
-    window = order_by_length(range(4), lambda i: tokens(5, extra[i]), 4)
+    window = order_by_length(range(4), [tokens(5, more) for more in extra], 4)
     assert window.indices.tolist() == [0, 2, 1, 3]
 
 
 def test_a_window_of_which_nothing_can_be_read() -> None:
-    window = order_by_length([3, 4, 5], lambda i: None, 2)
+    window = order_by_length([3, 4, 5], [None] * 3, 2)
     assert window.indices.tolist() == [3, 4, 5]
     assert window.costs.sum() == 3
 

@@ -112,7 +112,7 @@ class TargetedSource(Source):
     """A source with targets beside its examples: one for each, or a function of its place."""
 
     def __init__(self, source: Source, target_of: Callable[[int], Any]) -> None:
-        self.source, self.length, self._target_of = source, source.length, target_of
+        self.source, self.length, self.target_of = source, source.length, target_of
 
     def read(self, indices: Sequence[int]) -> list[SourceItem]:
         """The items at some places."""
@@ -123,7 +123,7 @@ class TargetedSource(Source):
         return map(self._with_target, self.source.stream(start))
 
     def _with_target(self, item: SourceItem) -> SourceItem:
-        return SourceItem(item.index, item.name, item.example, item.error, self._target_of(item.index))
+        return SourceItem(item.index, item.name, item.example, item.error, self.target_of(item.index))
 
 
 def _item(index: int, name: str, get: Callable[[], Any]) -> SourceItem:
