@@ -31,8 +31,9 @@ DOMAIN_PROPERTIES = (
     "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each."
 )
 
-#: What `described_methods` returns, so that the list needs no torch; `python -m hf_fourier.cli.list` writes it.
-METHODS_FILE = Path(__file__).with_name("methods.json")
+#: What `described_methods` and `described_domains` return, so that the lists need no torch; `python -m
+#: hf_fourier.cli.list` writes them.
+METHODS_FILE, DOMAINS_FILE = (Path(__file__).with_name(f"{kind}.json") for kind in ("methods", "domains"))
 
 
 def described_methods() -> list[dict[str, Any]]:
@@ -78,29 +79,39 @@ def show_methods(as_json: bool = False) -> None:
             print_line(result_console(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(one['presets'])}")
 
 
-def show_domains(as_json: bool = False) -> None:
-    """Every registered domain, and which signals it does not suit."""
+def described_domains() -> dict[str, Any]:
+    """Every registered domain as plain values: for machines, and as the table and the lines below it have them."""
     from hf_fourier.domains import DOMAINS, compatibility_table
 
     pairs = compatibility_table()
     reasons = {pair: reason for pair, reason in pairs.items() if reason is not None}
     unfit = {name for name in DOMAINS if all(pair in reasons for pair in pairs if pair[1] == name)}  # until fitted
-    if as_json:
-        unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
-        print_json([{**_registry_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
-        return
+    unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
     rows = []
     for name in DOMAINS:
-        cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
+        cls, excluded = DOMAINS[name], list(unsuited[name])
         left_out = f"not for {', '.join(excluded)}" if excluded and name not in unfit else ""
         description = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), description])
+    return {
+        "facts": [{**_registry_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS],
+        "rows": rows,
+        "reasons": [f"{name} for {kind}: {reason}" for (kind, name), reason in reasons.items() if name not in unfit],
+    }
+
+
+def show_domains(as_json: bool = False) -> None:
+    """Every registered domain, and which signals it does not suit; torch is not loaded for those in the package."""
+    loaded = "hf_fourier.domains" in sys.modules  # where others may be registered too
+    known = described_domains() if loaded else json.loads(DOMAINS_FILE.read_text(encoding="utf-8"))
+    if as_json:
+        print_json(known["facts"])
+        return
     columns = ["domain", "properties", "parameters and defaults", "description; reference"]
-    result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
+    result_console().print(table("Domains (no model passes)", columns, known["rows"], left=len(columns)))
     print_line(result_console(), DOMAIN_PROPERTIES)
-    for (kind, name), reason in reasons.items():
-        if name not in unfit:
-            print_line(result_console(), f"{name} for {kind}: {reason}")
+    for reason in known["reasons"]:
+        print_line(result_console(), reason)
 
 
 def show_assets(as_json: bool = False) -> None:
@@ -246,4 +257,5 @@ def _first_line(cls: Any) -> str:
 
 
 if __name__ == "__main__":
-    METHODS_FILE.write_text(json.dumps(described_methods(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for file, described in ((METHODS_FILE, described_methods), (DOMAINS_FILE, described_domains)):
+        file.write_text(json.dumps(described(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

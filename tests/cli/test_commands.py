@@ -70,26 +70,31 @@ def test_methods_come_from_the_registry(run):
     assert "made_up" not in run("methods").stdout
 
 
-def test_the_list_of_methods_needs_no_torch_and_is_that_of_the_registry():
+@pytest.mark.parametrize("kind", ["methods", "domains"])
+def test_a_list_needs_no_torch_and_is_that_of_the_registry(kind):
     import json
     from importlib.util import find_spec
 
     from hf_fourier.cli import list as listing
 
-    code = """
+    code = f"""
 import sys
 from hf_fourier.cli import main
-sys.argv = ["hf-fourier", "methods", "--json"]
+sys.argv = ["hf-fourier", "{kind}", "--json"]
 try:
     main()
 finally:
-    assert not {"torch", "numpy"} & set(sys.modules)
+    assert not {{"torch", "numpy"}} & set(sys.modules)
 """
     done = python(code)
     assert done.returncode == 0, done.stderr
-    written = json.loads(listing.METHODS_FILE.read_text())
-    assert json.loads(done.stdout) == [one["row"] for one in written if not one["needs"] or find_spec(one["needs"])]
-    assert written == json.loads(json.dumps(listing.described_methods())), "run `python -m hf_fourier.cli.list`"
+    described = {"methods": listing.described_methods, "domains": listing.described_domains}[kind]()
+    written = json.loads({"methods": listing.METHODS_FILE, "domains": listing.DOMAINS_FILE}[kind].read_text())
+    assert written == json.loads(json.dumps(described)), "run `python -m hf_fourier.cli.list`"
+    facts = written["facts"] if kind == "domains" else [
+        one["row"] for one in written if not one["needs"] or find_spec(one["needs"])
+    ]  # fmt: skip
+    assert json.loads(done.stdout) == facts
 
 
 def test_domains_come_from_the_registry(run):
