@@ -133,7 +133,8 @@ def run(func: Any, args: Any, kwargs: Any, counts: Counter[str], sizes: list[int
     result = func(*inner_args, **inner)
     if not kept:
         return args[0] if name is aten.copy_ else result
-    counts["float64"] += any(one.dtype == torch.float64 for one in tree_leaves(result) if isinstance(one, torch.Tensor))
+    made = [one for one in tree_leaves(result) if isinstance(one, torch.Tensor)]
+    counts["float64"] += any(one.dtype in (torch.float64, torch.complex128) for one in made)
     wrapped = tree_map_only(torch.Tensor, lambda t: t if isinstance(t, OnDevice) else OnDevice(t), result)
     return return_and_correct_aliasing(func, args, kwargs, wrapped)
 
