@@ -35,7 +35,7 @@ EQUIVALENT: dict[str, str] = {
     _E + "studies/perturb_genes.py | False to True | @dataclass(frozen=True, eq=False)": "no two are compared",
     _E + "studies/perturb_genes.py | Mult to Div | "
     "entries = len(cells[members[0]]) * int(self.wrapper.config.hidden_size)": "rows of a batch alone change",
-    "hf_fourier/runs/encoding.py | 16 to 17 | KEPT, KEPT_TOKENS = 2**9, 2**16": "what is not kept is encoded again, alike",
+    "hf_fourier/runs/encoding.py | 16 to 17 | KEPT, KEPT_TOKENS = 2**9, 2**16": "what is not kept is encoded again",
     "hf_fourier/runs/function_digest.py | and/or exchanged | if holder is not None and not isinstance(holder, "
     "(ModuleType, type)):": "a module and a class add their names, which are in the digest already",
 }
