@@ -27,6 +27,7 @@ from hf_fourier.scoring.example_batch import (
     BatchSize,
     BatchSource,
     EncodedExample,
+    ExampleBatch,
     ExplanationRequest,
     _reader,
     batch_of,
@@ -267,14 +268,8 @@ def _begin_batch(
     batch = batch_of(source, examples, rng, job.dither)
     planned = min(rows_for(batch, batch_size), outer.size)
     batcher = MicroBatcher(planned)
-    known = [example.clean for example in examples if example.clean is not None]
-    shared = known if len(known) == len(examples) else []
-    targets = [request.target for request in requests]
-    score = score_of(batch, targets, batcher, shared=shared, with_gradient=job.with_gradient)
-    maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
+    score = _score(requests, job, batch, batcher, method)
     score.pending.trusting = trusting
-    score.goal_is_target = job.goal_is_target and not method.follows_label
-    score.precomputed_maps = torch.stack(maps) if maps else None
     if job.donors:
         score.donors = partial(donor_signals, examples, job.donors, source, rng)
     points, tried = job.points(examples[0].signal), min(planned, len(examples)) * batch.rows_per_signal
@@ -313,6 +308,21 @@ def _begin_batch(
         return results_of(requests, basis, score, arrived, provenance, notes)
 
     return results
+
+
+def _score(
+    requests: Sequence[ExplanationRequest], job: MethodCall, batch: ExampleBatch, batcher: MicroBatcher, method: Method
+) -> Score:
+    """The score of a batch, with what is known of its examples and asked of them."""
+    examples = [request.example for request in requests]
+    known = [example.clean for example in examples if example.clean is not None]
+    shared = known if len(known) == len(examples) else []
+    targets = [request.target for request in requests]
+    score = score_of(batch, targets, batcher, shared=shared, with_gradient=job.with_gradient)
+    maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
+    score.goal_is_target = job.goal_is_target and not method.follows_label
+    score.precomputed_maps = torch.stack(maps) if maps else None
+    return score
 
 
 def _alike(request: ExplanationRequest) -> Any:
