@@ -79,7 +79,7 @@ class SubsetMethod(Method):
         def here(masks: Bool[Tensor, "... features"]) -> Float[Tensor, "batch subsets"]:
             found, clean = values(masks), score.clean_reading()
             beside = clean.value, clean.agreement, clean.confidence, score.frozen_targets
-            return score.pending.fetch_beside(found, beside).double()
+            return score.pending.fetch_with(found, beside).double()
 
         return here
 

@@ -118,7 +118,7 @@ class Pending:
         """Fetch all that was put off and `tensors`, which are returned (see `fetch`), by one copy from each device."""
         return self.sent(tensors)()
 
-    def fetch_beside(self, tensor: Tensor, others: Sequence[Tensor | None]) -> Tensor:
+    def fetch_with(self, tensor: Tensor, others: Sequence[Tensor | None]) -> Tensor:
         """Fetch a tensor that the host needs at once, with all that was put off, and others that it will need later.
 
         Copies of the others are kept: a later `sent` or `fetch` of the same tensors makes no copy and does not wait.
