@@ -79,3 +79,19 @@ def test_the_memory_of_a_pass_is_measured_where_it_takes_a_gradient(monkeypatch)
     for method in ("magnitude", "gradient_input"):
         attribute(Smooth(3, 9).eval(), x, method=method)
     assert [model is not None for model in measured] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["magnitude", "low_frequency", "random"])
+def test_controls_in_place_of_another_are_those_of_each_example(name):
+    """Examples of two lengths in turn: each gets its own scores back, in its place."""
+    signals = [noise(length, seed=i) for i, length in enumerate((12, 9, 12, 9))]
+    nets = {12: Smooth(3, 12), 9: Smooth(3, 9)}
+    first, expected = (
+        [attribute(nets[len(x)], x.unsqueeze(0), method=method)[0] for x in signals] for method in ("random", name)
+    )
+    found = METHODS.parse(name).instead_of(first)
+    assert [result.provenance["method"] for result in found] == [name] * 4
+    for result, alone in zip(found, expected, strict=True):
+        assert torch.equal(result.scores, alone.scores)
+        assert torch.equal(result.order, alone.order)
+        assert result.curve is None
