@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods.base import Method, Ranking
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import has_float64, in_float64
 from hf_fourier.typing import Float, Tensor
-
-if TYPE_CHECKING:
-    from hf_fourier.scoring.example_batch import EncodedExample
 
 #: How a map is carried into a domain whose features are no positions.
 LIFTS = ("transport", "gradient", "magnitude")
