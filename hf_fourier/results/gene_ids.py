@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from hf_fourier.errors import InputError
@@ -29,6 +30,7 @@ def gene_ids(var: Any, column: str | None = None) -> list[str]:
     return [str(gene) for gene in var.index]
 
 
+@lru_cache(maxsize=2**16)  # every cell names the same genes
 def id_forms(name: str) -> tuple[str, ...]:
     """A gene's name; if it is an Ensembl id also in capitals, with and without its version. Others are one form."""
     found = _ENSEMBL.fullmatch(name)
