@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ import beartype
 from jaxtyping import _import_hook, config, install_import_hook, jaxtyped
 
 SHAPED = {"Bool", "Float", "Inexact", "Int", "Num", "Shaped"}
+#: What a function is made of.
+PARTS = ("code", "globals", "name", "defaults", "closure")
 #: Calls of a function in one test that are checked.
 CALLS = 3
 #: An int passes for a float, as it does for type checkers.
@@ -46,8 +49,7 @@ def checked(made: Any) -> Any:
 
 
 def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    generator = inspect.isgeneratorfunction(function)  # which beartype checks at its first step: too late
-    check = jaxtyped(function, typechecker=typed) if generator else jaxtyped(typed(function), typechecker=None)
+    made: list[Callable[..., Any]] = []
     test = calls = 0
 
     @functools.wraps(function)
@@ -58,9 +60,33 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
         if calls == CALLS or config.jaxtyping_disable:
             return function(*args, **kwargs)
         calls += 1
-        return check(*args, **kwargs)
+        if not made:  # only now is all of its module known
+            made.append(_check_of(function))
+        return made[0](*args, **kwargs)
 
     return first_calls_checked
+
+
+def _check_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its annotations checked, but those that name what is imported for type checkers alone."""
+    if inspect.isgeneratorfunction(function):  # which beartype checks at its first step: too late
+        return jaxtyped(function, typechecker=typed)
+    known = types.FunctionType(*(getattr(function, f"__{part}__") for part in PARTS))
+    known.__kwdefaults__, known.__qualname__, known.__module__ = (
+        function.__kwdefaults__, function.__qualname__, function.__module__,
+    )  # fmt: skip
+    known.__annotations__ = {name: _resolved(one, function) for name, one in function.__annotations__.items()}
+    return jaxtyped(typed(known), typechecker=None)
+
+
+def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:
+    """What an annotation stands for; anything, if it names what is not there at run time."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, function.__globals__)
+    except NameError:
+        return Any
 
 
 def _has_shapes(annotations: list[ast.expr | None]) -> bool:
