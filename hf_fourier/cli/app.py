@@ -50,7 +50,7 @@ def explain(request: ExplainRequest) -> None:
 def bands(request: BandsRequest) -> None:
     """Show which frequency bands decide MODEL's prediction for each INPUT. Needs no gradient.
 
-    Sounds are in Hz, and are cut to the model's window.
+    Bands of sounds are in Hz. A sound that is longer than the model's window is cut to it.
     """
     from hf_fourier.cli.bands import run_bands
 
@@ -59,7 +59,7 @@ def bands(request: BandsRequest) -> None:
 
 @command(app)
 def spectrum(request: SpectrumRequest) -> None:
-    """Show which bands MODEL needs over a data set: accuracy under filters and noise, Shapley values.
+    """Show which bands MODEL uses over a data set: accuracy under filters and noise, Shapley values.
 
     Without labels it shows the share of decisions kept instead. Sounds are cut to the model's window.
     """
@@ -124,7 +124,7 @@ def evaluate(request: EvaluateRequest) -> None:
 
 @command(app, "sanity-check")
 def sanity_check(request: SanityRequest) -> None:
-    """Test a method on MODEL: randomized weights, wrong labels, other batches, other seeds. Exit code 1 if it fails."""
+    """Test a method on MODEL: random weights, wrong labels, other batch sizes and seeds. Exit code 1 if it fails."""
     from hf_fourier.cli.evaluate import run_sanity
 
     run_sanity(request)
@@ -134,7 +134,7 @@ def sanity_check(request: SanityRequest) -> None:
 def report(request: ReportRequest) -> None:
     """Make a report from saved RESULTS: a page, tables and figures. Runs no model.
 
-    Without --include-inputs the report contains nothing from which an example can be reconstructed.
+    Without --include-inputs the report contains no example (for its limits see docs/sharing.md).
     """
     from hf_fourier.cli.report import write_report
 

@@ -35,9 +35,14 @@ class GenesRequest:
     fraction: Annotated[
         str | None, typer.Option(help="Fractions of genes to keep and to delete, such as .04,.1. By default none.")
     ] = None
-    check: Annotated[int, typer.Option(help="Top genes of each cell that are also deleted one at a time.", min=0)] = 5
+    check: Annotated[
+        int, typer.Option(help="Number of top genes of each cell to delete one at a time as well.", min=0)
+    ] = 5
     perturb: Annotated[
-        str | None, typer.Option(help="Measure how cells shift instead of scoring genes: delete or overexpress.")
+        str | None,
+        typer.Option(
+            help="Measure how cells shift in the model's embedding instead of scoring genes: delete or overexpress."
+        ),
     ] = None
     gene: Annotated[
         list[str] | None,

@@ -32,8 +32,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --fraction .01,.04",
     ),
     "genes": (
-        "hf-fourier genes ksplit1 cells.h5ad --dictionaries ctheodoris/Geneformer --groupby cell_type --output genes",
-        "hf-fourier genes ksplit1 cells.h5ad --perturb delete --gene CD3D --gene CD3D+CD3E --output perturbed",
+        "hf-fourier genes MODEL_FOLDER cells.h5ad --dictionaries ctheodoris/Geneformer --groupby cell_type "
+        "--output genes",
+        "hf-fourier genes MODEL_FOLDER cells.h5ad --perturb delete --gene CD3D --gene CD3D+CD3E --output perturbed",
     ),
     "mutations": (
         "hf-fourier mutations facebook/esm2_t6_8M_UR50D EVQLVESGGGLVQPGG --output mutations --places 3-5,9",
@@ -67,7 +68,7 @@ def add_help(app: typer.Typer) -> None:
     """Put every command under its heading and give it its examples; show one example per heading and the exit codes."""
     heading = {name: title for title, names in GROUPS.items() for name in names}
     examples = [EXAMPLES[names[0]][0] for names in GROUPS.values()]
-    more = "`hf-fourier COMMAND --help` shows more examples. Terms are explained in the documentation's glossary."
+    more = "`hf-fourier COMMAND --help` shows more examples. Terms are explained in docs/glossary.md."
     app.info.epilog = "\n\n".join(["For example:", *examples, more, EXIT_CODES])
     for name, command in commands(app).items():
         command.epilog = "\n\n".join(["For example:", *EXAMPLES[name]])

@@ -72,8 +72,8 @@ Split = Annotated[str | None, typer.Option(help="The split of the data set, if i
 Contributions = Annotated[
     int | None,
     typer.Option(
-        help="Also compute what counts for and against the answer (signed contributions), by this many gradients on "
-        "the way from a reference (masked words, silence, a flat picture); 0 for none.",
+        help="Also compute evidence for and against the answer (signed contributions), with this many gradients along "
+        "the path from a reference (masked words, silence, a flat picture); 0 for none.",
         show_default="set by the method",
         min=0,
     ),
@@ -112,7 +112,7 @@ class LoadOptions:
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of MODEL.")] = None
     signal: Annotated[
         str | None,
-        typer.Option(help="waveform: explain a model on log-mel spectrograms at the waveform, with frequencies in Hz."),
+        typer.Option(help="waveform: explain the waveform, in Hz, of a model that reads log-mel spectrograms."),
     ] = None
     dither: Annotated[
         float,
@@ -254,7 +254,8 @@ class RunRequest:
     store: Annotated[
         str,
         typer.Option(
-            help="What to store: everything; scores (no examples or gradients); top (of them the first features); "
+            help="What to store: everything; scores (no examples or gradients); top (the scores of the highest-ranked "
+            "features alone); "
             "genes (of cells, one score per gene); or auto, the most that --budget allows."
         ),
     ] = "auto"
@@ -310,7 +311,9 @@ class EvaluateRequest(SanityRequest):
         ),
     ] = None
     replacement: Replacement = "zero"
-    preset: Annotated[str | None, typer.Option(help="fast: the first 32 INPUTs and two metrics.")] = None
+    preset: Annotated[
+        str | None, typer.Option(help="fast: the first 32 INPUTs, and the metrics maintain_rate and selectivity.")
+    ] = None
 
 
 def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -31,7 +31,8 @@ class ReportRequest:
     title: Annotated[str | None, typer.Option(help="Title; by default it names the model.", show_default=False)] = None
     max_examples: Annotated[int, typer.Option(min=1, help="Largest number of results from each folder.")] = 50
     figures: Annotated[
-        bool, typer.Option("--figures", help="With inputs, also write a figure of each example, light and dark.")
+        bool,
+        typer.Option("--figures", help="With inputs, also write a figure of each example, in light and dark colours."),
     ] = False
     as_json: Json = False
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.scoring.heads.detection import Detections, _corners, _log_odds, _matched, boxes_of
+from hf_fourier.scoring.heads.detection import Detections, _corners, _log_odds, boxes_of
+from hf_fourier.scoring.heads.matching import matched
 from hf_fourier.scoring.targets import IGNORED, Position
 from tests.toy_scores import noise
 
@@ -169,9 +170,9 @@ def test_log_odds_of_all_classes():
 
 def test_a_matching_is_one_to_one_with_the_largest_gain():
     gain = torch.tensor([[0.9, 0.8], [0.85, 0.1], [0.0, 0.0]])
-    assert _matched(gain).tolist() == [1, 0]  # 0.85 + 0.8 before 0.9 + 0.1
-    assert _matched(gain[:, 1:]).tolist() == [0]
-    assert _matched(gain.flip(0)).tolist() == [1, 2]
+    assert matched(gain).tolist() == [1, 0]  # 0.85 + 0.8 before 0.9 + 0.1
+    assert matched(gain[:, 1:]).tolist() == [0]
+    assert matched(gain.flip(0)).tolist() == [1, 2]
 
 
 def test_numbers_of_logits_and_names():
