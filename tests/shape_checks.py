@@ -85,7 +85,7 @@ def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:
         return annotation
     try:
         return eval(annotation, function.__globals__)
-    except NameError:
+    except (AttributeError, NameError, TypeError):
         return Any
 
 
