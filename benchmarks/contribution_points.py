@@ -15,17 +15,15 @@ run the same command again to go on, or to print the tables.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.axes import LENGTH
-from benchmarks.contributions import WAYS, below_noise, examples_of, left_out, spearman, words
+from benchmarks.contributions import WAYS, below_noise, examples_of, left_out, parser_of, spearman, words
 from benchmarks.keeping import cell_file, kept
 from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
 from benchmarks.statistics import described
@@ -164,14 +162,7 @@ def table(name: str, numbers: Sequence[dict[str, Any]], groups: Sequence[Any]) -
 
 def main(arguments: Sequence[str]) -> None:
     """Print the tables; see the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks contribution_points", description=__doc__)
-    models = ["minilm-spam", "pbmc-geneformer"]
-    parser.add_argument("--models", nargs="*", default=models, choices=list(TOKEN_CLASSIFIERS))
-    parser.add_argument("--examples", type=int, default=64)
-    parser.add_argument("--tune", action="store_true", help="on examples that are in no table")
-    parser.add_argument("--folder", type=Path, default=Path("contributions"), help="where numbers are kept")
-    parser.add_argument("--threads", type=int, default=1, help="of torch")
-    given = parser.parse_args(arguments)
+    given = parser_of("contribution_points", __doc__, TOKEN_CLASSIFIERS).parse_args(arguments)
     torch.set_num_threads(given.threads)
     for name in given.models:
         explainer = CLASSIFIERS[name].explainer()

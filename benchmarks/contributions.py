@@ -269,15 +269,22 @@ def measured(name: str, n: int, tune: bool, folder: Path) -> tuple[list[dict[str
     return found, groups
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the tables; see the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks contributions", description=__doc__)
-    parser.add_argument("--models", nargs="*", default=["minilm-spam", "pbmc-geneformer", PHOTOGRAPHS], choices=MODELS)
+def parser_of(name: str, description: str | None, models: Sequence[str]) -> argparse.ArgumentParser:
+    """The options of a benchmark of contributions."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=description)
+    parser.add_argument("--models", nargs="*", default=["minilm-spam", "pbmc-geneformer"], choices=models)
     parser.add_argument("--examples", type=int, default=64, help="e-mails, cells and sequences")
-    parser.add_argument("--pictures", type=int, default=33)
     parser.add_argument("--tune", action="store_true", help="on examples that are in no table")
     parser.add_argument("--folder", type=Path, default=Path("contributions"), help="where numbers are kept")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables; see the module's text."""
+    parser = parser_of("contributions", __doc__, MODELS)
+    parser.add_argument("--pictures", type=int, default=33)
+    parser.set_defaults(models=["minilm-spam", "pbmc-geneformer", PHOTOGRAPHS])
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     for name in given.models:

@@ -16,6 +16,7 @@ from benchmarks.planted.subjects import Subject
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.base import Method, Ranking
+from tests.benchmarks.own_method import source_of
 
 PHASE = Subject("fashion-vit", "phase")
 
@@ -169,19 +170,7 @@ def test_an_asset_is_known_by_its_revision_and_by_those_it_is_built_from(monkeyp
     assert keeping._asset("fashion-vit-phase") == before
 
 
-OWN = """
-from dataclasses import dataclass
-from hf_fourier.methods.base import METHODS, Method, Ranking
-
-@METHODS.register("own_of_a_test")
-@dataclass(frozen=True)
-class Own(Method):
-    "Ranks by magnitude."
-    passes = (1, 0)
-
-    def attribute(self, score, x, basis, rng):
-        return Ranking(basis.magnitude(basis.forward(x)))
-"""
+OWN = source_of("own_of_a_test")
 
 
 def test_comments_docstrings_and_layout_do_not_count(tmp_path):

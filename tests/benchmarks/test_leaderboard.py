@@ -12,6 +12,7 @@ from benchmarks.leaderboard.cells import COLUMNS, Bench, Size, passes_over, vali
 from benchmarks.planted.subjects import Subject
 from hf_fourier.errors import MissingExtraError, SpecError
 from hf_fourier.methods import METHODS
+from tests.benchmarks.own_method import source_of
 
 NUMBERS = dict.fromkeys(COLUMNS, 0.5)
 
@@ -193,19 +194,7 @@ def test_what_holds_no_evidence_has_the_same_power_or_the_same_tokens():
     assert torch.equal(shuffled.sort(1).values, tokens)
 
 
-MINE = """
-from dataclasses import dataclass
-from hf_fourier.methods.base import METHODS, Method, Ranking
-
-@METHODS.register("mine_of_a_test")
-@dataclass(frozen=True)
-class Mine(Method):
-    "Ranks by magnitude."
-    passes = (1, 0)
-
-    def attribute(self, score, x, basis, rng):
-        return Ranking(basis.magnitude(basis.forward(x)))
-"""
+MINE = source_of("mine_of_a_test")
 
 
 def test_a_method_of_ones_own_in_one_line_beside_the_published_ones(tmp_path, monkeypatch, root, capsys):

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 HERE = "tests/end_to_end/with_libraries.py"
-#: The laws of all methods, for the method that is registered where shap is installed.
-LAWS = ["tests/contracts/test_methods.py", "-k", "with_libraries or (shap_gradients and not memory and not degenerate)"]
+#: The laws of all methods, for the method that is registered where shap is installed; and what needs zennit.
+CHOSEN = "with_libraries or rules_of_layers or (shap_gradients and not memory and not degenerate)"
+LAWS = ["tests/contracts/test_methods.py", "tests/engine/test_without_float64.py", "-k", CHOSEN]
 
 
 @pytest.mark.assets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +10,16 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer, torch_state
-from hf_fourier.errors import SpecError
+from hf_fourier.domains.layout import Axis, SignalShape
 from hf_fourier.scoring.heads.sequences import Transcript
 from tests.fake_device import THERE, counted, moved
 from tests.models import kinds, tiny_models
-from tests.toy_scores import ALL_SPECS, METHOD_SPECS
+from tests.toy_scores import ALL_SPECS, LEAVES, METHOD_SPECS, Linear, bound, noise
 
 #: Whose own code makes tensors that the fake device does not see.
 UNSEEN = ("speech", "text-generation", "captum:GradientShap,steps=4")
 PICTURES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+PIXELS = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 32), Axis("width", 32)))
 
 
 @pytest.fixture(autouse=True)
@@ -78,18 +80,25 @@ def test_every_method(method: str) -> None:
 
 
 def test_the_rules_of_layers() -> None:
-    pytest.importorskip("zennit")
+    pytest.importorskip("zennit")  # `tests/end_to_end/test_libraries.py` runs this test with it
     alike(*explained(list(PICTURES[:, :, :8, :8]), pair(network), method="zennit"))
 
 
 @pytest.mark.parametrize("domain", ALL_SPECS)
 def test_every_domain(domain: str) -> None:
-    here, there = pair(seer)
-    try:
-        here.explain({"pixel_values": PICTURES}, method="magnitude", domain=domain)
-    except SpecError:
-        pytest.skip("no domain of pictures of this size")
-    alike(*explained({"pixel_values": PICTURES}, [here, there], method="ffc:steps=2", domain=domain))
+    if bound(domain, PIXELS) is not None:
+        make, examples = seer, {"pixel_values": PICTURES}
+    else:  # short-time spectra, and directions that were fitted to other signals
+        shape = max(
+            (one for one in LEAVES.values() if bound(domain, one) is not None), key=lambda one: math.prod(one.shape)
+        )
+
+        def make() -> FourierExplainer:
+            net = Linear(3, *shape.shape, dtype=torch.float32).eval()
+            return FourierExplainer(net, axes=[axis.name for axis in shape.axes])
+
+        examples = list(noise(2, *shape.shape, dtype=torch.float32))
+    alike(*explained(examples, pair(make), method="ffc:steps=2", domain=domain))
 
 
 @pytest.mark.parametrize("name", [name for name in kinds.KINDS if name not in UNSEEN])

@@ -195,12 +195,17 @@ def test_code_of_the_site_is_legible_in_both_themes(root, theme):
     assert faint == set()
 
 
-def test_numbers_of_the_site_stay_in_one_line(root, monkeypatch):
+@pytest.fixture
+def site(root, monkeypatch):
+    """The site's configuration, the kinds of nodes of a page, and an empty page."""
     nodes = pytest.importorskip("docutils.nodes")
     utils = pytest.importorskip("docutils.utils")
     monkeypatch.syspath_prepend(root / "docs")
-    conf = import_path(root / "docs/conf.py")
-    document = utils.new_document("page")
+    return import_path(root / "docs/conf.py"), nodes, utils.new_document("page")
+
+
+def test_numbers_of_the_site_stay_in_one_line(site):
+    conf, nodes, document = site
     cells = ["3.39e-05 [-0.000478, 0.000546]", "52 + 51", "efficientnet-lite0", "62.5–125 Hz", "one e-mail"]
     entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
     prose = nodes.paragraph("", "up to 500 Hz keep 50 % [40, 60] of 3 sounds")
@@ -213,12 +218,8 @@ def test_numbers_of_the_site_stay_in_one_line(root, monkeypatch):
     assert (code["classes"], option["classes"]) == ([], ["whole"])
 
 
-def test_columns_of_the_site_are_as_wide_as_their_texts_need(root, monkeypatch):
-    nodes = pytest.importorskip("docutils.nodes")
-    utils = pytest.importorskip("docutils.utils")
-    monkeypatch.syspath_prepend(root / "docs")
-    conf = import_path(root / "docs/conf.py")
-    document = utils.new_document("page")
+def test_columns_of_the_site_are_as_wide_as_their_texts_need(site):
+    conf, nodes, document = site
     cells = ["κ = 0.03", "further masks are drawn until two halves agree", "one of many sentences in a cell, " * 3]
     entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
     document.extend(entries)
