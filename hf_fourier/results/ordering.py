@@ -60,7 +60,7 @@ def descending(
     values = scores.detach().cpu().numpy()
     order, equal = (None if known is None else _checked(known, values)) or _sorted(values)
     if equal.any():
-        _break_ties(order[None], equal[None], [ties() if callable(ties) else ties])
+        _break_ties(order, equal, ties() if callable(ties) else ties)
     return torch.from_numpy(order)
 
 
@@ -79,11 +79,8 @@ def descending_rows(
     orders = _by_digits((0 - values).view(np.uint32))
     ranked = _along_rows(values, orders)
     equal = ranked[:, 1:] == ranked[:, :-1]
-    tied = np.flatnonzero(equal.any(axis=1))
-    if len(tied):
-        some = orders[tied]
-        _break_ties(some, equal[tied], [ties[row]() for row in tied.tolist()])
-        orders[tied] = some
+    for row in np.flatnonzero(equal.any(axis=1)).tolist():
+        _break_ties(orders[row], equal[row], ties[row]())
     return list(torch.from_numpy(orders).unbind())
 
 
@@ -175,36 +172,30 @@ def _along_rows(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     return values.reshape(-1).take(order + np.arange(len(values))[:, None] * values.shape[-1])
 
 
-def _break_ties(orders: np.ndarray, equal: np.ndarray, ties: Sequence[torch.Generator | None]) -> None:
+def _break_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
     """Reorder runs of equal scores in place, by a random key for each tied feature, drawn in the order of indices.
 
     Args:
-        orders: Rows of features in descending order, each row with ties.
-        equal: Whether each place of a row but the last has the same score as the next.
-        ties: By row, draws the keys; None keeps equal scores by index.
+        order: Features in descending order.
+        equal: Whether each place but the last has the same score as the next.
+        ties: Draws the keys; None keeps equal scores by index.
     """
-    rows, features = orders.shape
-    member, first = np.zeros((rows, features), dtype=bool), np.ones((rows, features), dtype=bool)
-    member[:, :-1] |= equal
-    member[:, 1:] |= equal
-    np.logical_not(equal, out=first[:, 1:])
-    places = np.flatnonzero(member)  # of all rows, one behind the other
-    run = np.cumsum(first.reshape(-1)[places])
-    tied, counts = orders.reshape(-1)[places], member.sum(axis=1).tolist()
-    feature, keys, start = tied + np.repeat(np.arange(rows) * features, counts), np.empty(len(tied), dtype=np.int64), 0
-    for count, own in zip(counts, ties, strict=True):
-        drawn = np.arange(count) if own is None else torch.randperm(count, generator=own).numpy()
-        np.add(drawn, start, out=keys[start : start + count])
-        start += count
-    marked = np.zeros(rows * features, dtype=bool)
-    marked[feature] = True
-    by_key = np.empty(len(tied), dtype=np.int64)
-    # The k-th tied feature of a row by index has its k-th key.
-    by_key[keys[np.cumsum(marked)[feature] - 1]] = np.arange(len(tied))
+    member = np.zeros(len(order), dtype=bool)
+    member[:-1] |= equal
+    member[1:] |= equal
+    places = np.flatnonzero(member)
+    run = np.cumsum((places == 0) | ~equal[places - 1])
+    tied = order[places]
+    count = len(tied)
+    keys = np.arange(count) if ties is None else torch.randperm(count, generator=ties).numpy()
+    marked = np.zeros(len(order), dtype=bool)
+    marked[tied] = True
+    by_key = np.empty(count, dtype=np.int64)
+    by_key[keys[np.cumsum(marked)[tied] - 1]] = np.arange(count)  # the k-th tied feature by index has the k-th key
     runs = run[by_key]
     if run[-1] < 2**16:
         runs = runs.astype(np.uint16)  # sorted by radix, in linear time
-    orders.reshape(-1)[places] = tied[by_key[runs.argsort(kind="stable")]]
+    order[places] = tied[by_key[runs.argsort(kind="stable")]]
 
 
 def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: int | None = None) -> int:
@@ -263,21 +254,3 @@ def cuts(
     fitting = np.searchsorted(held, [round(fraction * total) for fraction in fractions], side="right").tolist()
     counts = [max(1, count) if fraction else 0 for count, fraction in zip(fitting, fractions, strict=True)]
     return [(count, int(held[count - 1]) / total if count else 0.0) for count in counts]
-
-
-def cuts_of_rows(
-    multiplicity: Int[Tensor, " features"], orders: Sequence[Int[Tensor, " features"]], fractions: Sequence[float]
-) -> list[list[tuple[int, float]]]:
-    """`cuts` of several orders of the same features, all at once.
-
-    Args:
-        multiplicity: By feature.
-        orders: All features in descending order, a row each.
-        fractions: Fractions from 0 to 1.
-    """
-    held = multiplicity.cpu().numpy()[np.stack([order.numpy() for order in orders])].cumsum(axis=1)
-    total = int(held[0, -1])
-    wanted, least = [round(fraction * total) for fraction in fractions], [int(fraction > 0) for fraction in fractions]
-    counts = np.maximum([row.searchsorted(wanted, side="right") for row in held], least) * least
-    actual = np.take_along_axis(held, np.maximum(counts - 1, 0), axis=1) * least / total
-    return [list(zip(*row, strict=True)) for row in zip(counts.tolist(), actual.tolist(), strict=True)]

@@ -12,16 +12,7 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey
-from hf_fourier.results.ordering import (
-    LEADING,
-    SHORT,
-    SORTED,
-    cuts_of_rows,
-    descending_rows,
-    leading,
-    reach,
-    ties_of,
-)
+from hf_fourier.results.ordering import LEADING, SHORT, SORTED, descending_rows, leading, reach, ties_of
 from hf_fourier.scoring.example_batch import BatchSize, BatchSource, EncodedExample, ExampleBatch, grouped
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
@@ -70,7 +61,7 @@ def perturb_all(
     origin = donors_origin(donors) if replacement == "example" else None
     if not overwrite:
         _refuse_other_curves(results, replacement, origin)
-    split = _split_all(ordered(results), grid, overwrite)
+    split = [_split(result, grid, overwrite) for result in ordered(results)]
     pending = [i for i, (unknown, _) in enumerate(split) if unknown]
     chosen, examples = [results[i] for i in pending], [encoded[i] for i in pending]
     if replacement == "example":
@@ -117,21 +108,6 @@ def ordered(results: Sequence[Attribution]) -> Sequence[Attribution]:
     return results
 
 
-def _split_all(
-    results: Sequence[Attribution], grid: FractionGrid, overwrite: bool
-) -> list[tuple[list[Perturbation], tuple[CurvePoint, ...]]]:
-    """`_split` of each result; the prefixes of orders of few features are found for all of one layout at once."""
-    found: list[list[tuple[int, float]] | None] = [None] * len(results)
-    short = [place for place, result in enumerate(results) if "order" in vars(result) and len(result.scores) <= SHORT]
-    for members in grouped(short, lambda place: id(results[place].layout)):
-        own = [short[i] for i in members]
-        orders = [results[place].order for place in own]
-        rows = cuts_of_rows(results[own[0]].layout.counts, orders, grid.fractions)
-        for place, row in zip(own, rows, strict=True):
-            found[place] = row
-    return [_split(result, grid, overwrite, own) for result, own in zip(results, found, strict=True)]
-
-
 def _ties(result: Attribution) -> torch.Generator:
     return ties_of(result.provenance, result.key)
 
@@ -166,16 +142,12 @@ def answer_name(mode: Mode, fraction: float) -> str:
 
 
 def _split(
-    result: Attribution, grid: FractionGrid, overwrite: bool, prefixes: Sequence[tuple[int, float]] | None
+    result: Attribution, grid: FractionGrid, overwrite: bool
 ) -> tuple[list[Perturbation], tuple[CurvePoint, ...]]:
     """The perturbations that have to run, and the points of the others, which are known from the same features."""
     counts = result.layout.counts
-    if prefixes is not None:
-        order = result.order
-    else:
-        most = max(grid.fractions, default=0.0) if LEADING in vars(result) else 1.0
-        order = leading(result, reach(counts, most))
-    requests = perturbations(0, order, counts, grid, prefixes)
+    most = max(grid.fractions, default=0.0) if LEADING in vars(result) else 1.0
+    requests = perturbations(0, leading(result, reach(counts, most)), counts, grid)
     if overwrite:
         return requests, ()
     if result.curve is not None:

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.domains import Basis
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey, canonical_perturbation
-from hf_fourier.results.ordering import SHORT, cuts
+from hf_fourier.results.ordering import cuts
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.score import Score
@@ -60,11 +60,7 @@ class Perturbation:
 
 
 def perturbations(
-    example: int,
-    order: Int[Tensor, " ranked"],
-    multiplicity: Int[Tensor, " features"],
-    grid: FractionGrid,
-    known: Sequence[tuple[int, float]] | None = None,
+    example: int, order: Int[Tensor, " ranked"], multiplicity: Int[Tensor, " features"], grid: FractionGrid
 ) -> list[Perturbation]:
     """All perturbations of a grid by one order.
 
@@ -73,12 +69,9 @@ def perturbations(
         order: Features in descending order, at least as many as the largest fraction takes (`reach`).
         multiplicity: By feature.
         grid: The fractions to keep and to delete.
-        known: The prefixes at its fractions, where they were found together with those of other orders.
     """
-    if known is None:
-        total = None if len(order) == len(multiplicity) else int(multiplicity.sum())
-        known = cuts(multiplicity[order], grid.fractions, total)
-    prefixes = dict(zip(grid.fractions, known, strict=True))
+    total = None if len(order) == len(multiplicity) else int(multiplicity.sum())
+    prefixes = dict(zip(grid.fractions, cuts(multiplicity[order], grid.fractions, total), strict=True))
     return [
         Perturbation(example, mode, fraction, prefixes[fraction][1], order, prefixes[fraction][0])
         for mode, fraction in grid
@@ -182,11 +175,8 @@ class _FilteredSignals:
             return
         ranks = np.full((len(x), len(basis)), len(basis), dtype=np.int32)
         places = np.arange(len(basis), dtype=np.int32)
-        if len(basis) <= SHORT and {len(order) for order in orders.values()} == {len(basis)}:
-            ranks[np.array(list(orders))[:, None], np.stack([order.numpy() for order in orders.values()])] = places
-        else:
-            for example, order in orders.items():
-                ranks[example, order.cpu().numpy()] = places[: len(order)]
+        for example, order in orders.items():
+            ranks[example, order.cpu().numpy()] = places[: len(order)]
         self._ranks = basis.expand_to_bins(torch.from_numpy(ranks))
 
     def with_complements(self, requests: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
@@ -221,11 +211,6 @@ class _FilteredSignals:
             edges, keeping = (to_device(torch.from_numpy(column), self._x.device) for column in (counts, kept))
             return self._coefficients[rows] * ((self._ranks[rows] < edges) == keeping)
         ranks, whole = self._ranks.numpy(), self._coefficients.detach().resolve_conj().numpy()
-        if self.stored <= SHORT:  # all at once, which of longer ones takes another copy
-            own = rows.numpy()
-            all_left = whole[own]
-            np.copyto(all_left, 0, where=(ranks[own] < counts) != kept)
-            return torch.from_numpy(all_left)
         left = np.empty((len(requests), self.stored), whole.dtype)
         for example, run in _runs(requests):
             np.multiply(whole[example], (ranks[example] < counts[run]) == kept[run], out=left[run])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.ordering import SHORT, _along_rows, cut, cuts, cuts_of_rows, descending, descending_rows
+from hf_fourier.results.ordering import SHORT, _along_rows, cut, descending, descending_rows
 from hf_fourier.seeding import ExampleRng, LazyFingerprint, fingerprint
 from tests.toy_scores import noise
 
@@ -32,15 +32,6 @@ def test_a_cut_is_the_longest_prefix_that_fits(multiplicity, fraction):
 def test_cuts_grow(multiplicity, fractions):
     low, high = sorted(fractions)
     assert cut(torch.tensor(multiplicity), low) <= cut(torch.tensor(multiplicity), high)
-
-
-@settings(max_examples=100, deadline=None)
-@given(multiplicity=MULTIPLICITIES, fractions=st.lists(st.floats(0, 1), min_size=1, max_size=5), seed=st.integers(0, 9))
-def test_cuts_of_rows_are_those_of_each(multiplicity, fractions, seed):
-    counts, draw = torch.tensor(multiplicity), torch.Generator().manual_seed(seed)
-    orders = [torch.randperm(len(counts), generator=draw) for _ in range(3)]
-    expected = [cuts(counts[order], [0.0, *fractions, 1.0]) for order in orders]
-    assert cuts_of_rows(counts, orders, [0.0, *fractions, 1.0]) == expected
 
 
 def test_the_ends_of_a_cut():
