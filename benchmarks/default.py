@@ -7,7 +7,8 @@ as its goal; both with paired gaps to `magnitude` and 95 % bootstrap intervals o
 4 % that the ranking shares with the magnitude's and with its own on a randomized model. Counts below thirty groups are
 anecdotal.
 
-`--tuning` shows the other half: κ and the candidates were chosen there.
+`--tuning` shows the other half: κ and the candidates were chosen there. `--others` takes examples on which
+nothing was chosen: spoken prompts that are in neither half with `--examples 64` or 96, and a second model of cells.
 
 Each model's numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
 """
@@ -23,7 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks.keeping import cell_file, kept
-from benchmarks.real import CLASSIFIERS
+from benchmarks.real import CLASSIFIERS, OTHERS
 from benchmarks.selectivity import KINDS, SHARE, ask, prepared
 from benchmarks.tables import markdown
 from hf_fourier.evaluation.metrics.structure import top_overlap
@@ -46,9 +47,9 @@ TWINS = 12
 GAP = ", gap to magnitude"
 
 
-def measure(name: str, n: int, method: str, tuning: bool) -> list[dict[str, Any]]:
+def measure(name: str, n: int, method: str, tuning: bool, others: bool = False) -> list[dict[str, Any]]:
     """The row of one method on one model."""
-    explainer, examples, groups, tuned, other = prepared(name, n)
+    explainer, examples, groups, tuned, other = prepared(name, n, others)
     half = tuned if tuning and tuned else other
     chosen, sources = [examples[i] for i in half], [groups[i] for i in half]
     found = ask(explainer, chosen, [method], sources)
@@ -67,30 +68,34 @@ def measure(name: str, n: int, method: str, tuning: bool) -> list[dict[str, Any]
     return [cells | {"shared with magnitude": mean[0], "with randomized": mean[1]}]
 
 
-def cell_of(name: str, n: int, method: str, tuning: bool) -> str:
+def cell_of(name: str, n: int, method: str, tuning: bool, others: bool = False) -> str:
     """The file of the row of one method on one model."""
+    settings = {"examples": n, "tuning": tuning, **({"others": True} if others else {})}
     code = (__name__, "benchmarks.selectivity", "benchmarks.real")
-    return cell_file(name, methods=[method], models=[name], code=code, examples=n, tuning=tuning)
+    return cell_file(name, methods=[method], models=[name], code=code, **settings)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks default", description=__doc__)
-    parser.add_argument("--models", nargs="*", default=list(CLASSIFIERS), choices=list(CLASSIFIERS))
+    parser.add_argument("--models", nargs="*", choices=sorted({*CLASSIFIERS, *OTHERS}))
     parser.add_argument("--methods", nargs="*", default=list(SHOWN), help="specs")
     parser.add_argument("--examples", type=int, default=96, help="per model, half of them for tuning")
-    parser.add_argument("--tuning", action="store_true", help="show the half for tuning")
+    half = parser.add_mutually_exclusive_group()
+    half.add_argument("--tuning", action="store_true", help="show the half for tuning")
+    half.add_argument("--others", action="store_true", help=f"further examples, of {', '.join(OTHERS)}")
     parser.add_argument("--folder", type=Path, default=Path("default"), help="where numbers are kept")
     parser.add_argument("--threads", type=int, help="of torch")
     given = parser.parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
-    folder = given.folder / f"n{given.examples}-{'tuning' if given.tuning else 'test'}"
+    folder = given.folder / f"n{given.examples}-{'others' if given.others else 'tuning' if given.tuning else 'test'}"
     rows = []
-    for name in given.models:
+    models = given.models or list(OTHERS if given.others else CLASSIFIERS)
+    if absent := set(models) - set(OTHERS if given.others else CLASSIFIERS):
+        parser.error(f"{', '.join(sorted(absent))} {'only without' if given.others else 'only with'} --others")
+    for name in models:
         for method in given.methods:
-            rows += kept(
-                folder / name / cell_of(name, given.examples, method, given.tuning),
-                lambda: measure(name, given.examples, method, given.tuning),  # noqa: B023
-            )
+            settings = name, given.examples, method, given.tuning, given.others
+            rows += kept(folder / name / cell_of(*settings), lambda: measure(*settings))  # noqa: B023
     print(markdown(rows))

@@ -14,6 +14,8 @@ from benchmarks.assets.data import TRAINED_ON
 from hf_fourier import FourierExplainer, demo
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+#: The numbers of sounds of which a half served to choose steps and defaults.
+DRAWN = (64, 96)
 
 
 @dataclass(frozen=True)
@@ -130,25 +132,35 @@ def cycled(wholes: Callable[[], int]) -> Callable[[int], list[int]]:
     return lambda n: [i % wholes() for i in range(n)]
 
 
+def every_so_many(clips: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
+    """Of some clips n, in equal steps."""
+    return clips[:: max(1, len(clips) // n)][:n]
+
+
 def clips(read: Callable[[str], list[dict[str, Any]]]) -> Callable[[int], list[Any]]:
     """Clips of the test half, every so many of them, as `datasets` gives sounds."""
-
-    def chosen(n: int) -> list[Any]:
-        held_out = read("test")
-        some = held_out[:: max(1, len(held_out) // n)][:n]
-        return [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in some]
-
-    return chosen
+    return lambda n: [
+        {"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in every_so_many(read("test"), n)
+    ]
 
 
 def seconds(n: int) -> list[Any]:
     """The first second of spoken prompts of the test half, filled up with silence where a prompt is shorter."""
+    return _openings(every_so_many(demo.prompts("test"), n))
+
+
+def other_seconds(n: int) -> list[Any]:
+    """The same of at most n prompts that `seconds` gives for none of `DRAWN`: no method was chosen on any of them."""
+    held_out = demo.prompts("test")
+    drawn = {clip["name"] for count in DRAWN for clip in every_so_many(held_out, count)}
+    return _openings([clip for clip in held_out if clip["name"] not in drawn][:n])
+
+
+def _openings(prompts: list[dict[str, Any]]) -> list[Any]:
     from hf_fourier.demo.convert.hearing import RATE
     from hf_fourier.demo.convert.listening import opening
 
-    held_out = demo.prompts("test")
-    some = held_out[:: max(1, len(held_out) // n)][:n]
-    return [{"array": opening(clip), "sampling_rate": RATE} for clip in some]
+    return [{"array": opening(clip), "sampling_rate": RATE} for clip in prompts]
 
 
 def heads(n: int) -> list[Any]:
@@ -209,5 +221,11 @@ CLASSIFIERS = {
     for name, real in MODELS.items()
     if name not in ("smollm2", "antiberty-mlm", "deepbet")
 }
-#: The models of cells by their data, beside `CLASSIFIERS` one that only the benchmark of genes reads.
+#: The models of cells by their data, beside `CLASSIFIERS` one on which no ranking was chosen.
 CELLS = {"blood": MODELS["pbmc-geneformer"], "islets": Real("islets-geneformer", islets, each)}
+#: Models with examples on which nothing was chosen: all of them are for the table.
+OTHERS = {
+    "wav2vec2-languages": Real("wav2vec2-languages", other_seconds, each),
+    "ast-languages": Real("ast-languages", other_seconds, each),
+    "islets-geneformer": CELLS["islets"],
+}

@@ -24,10 +24,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.axes import FEW, LENGTH, halves
+from benchmarks.axes import FEW, LENGTH, halves, mixed
 from benchmarks.candidates import STEP
 from benchmarks.keeping import cell_file, kept
-from benchmarks.real import CLASSIFIERS
+from benchmarks.real import CLASSIFIERS, OTHERS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.results import Evaluation
@@ -60,9 +60,17 @@ def ask(explainer: FourierExplainer, examples: Sequence[Any], methods: Sequence[
     return explainer.evaluate(examples, methods, metrics=["maintain_rate", "selectivity"], groups=groups)
 
 
-def prepared(name: str, n: int) -> tuple[FourierExplainer, list[Any], list[Any], list[int], list[int]]:
-    """A model, its examples with their groups, and the indices of both halves."""
-    real = CLASSIFIERS[name]
+def prepared(
+    name: str, n: int, others: bool = False
+) -> tuple[FourierExplainer, list[Any], list[Any], list[int], list[int]]:
+    """A model, its examples with their groups, and the indices of both halves.
+
+    Args:
+        name: The model.
+        n: The most examples.
+        others: Take its further examples, none of which are for tuning.
+    """
+    real = (OTHERS if others else CLASSIFIERS)[name]
     explainer = real.explainer()
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
@@ -70,7 +78,7 @@ def prepared(name: str, n: int) -> tuple[FourierExplainer, list[Any], list[Any],
     examples = real.examples(n // 4 if few else n)
     groups = real.groups(len(examples))
     said = [int(a.target) for a in explainer.explain(examples, method="magnitude", domain="identity")]
-    return explainer, examples, groups, *halves(said, groups)
+    return explainer, examples, groups, *(([], mixed(said, range(len(said)))) if others else halves(said, groups))
 
 
 def tune(name: str, n: int) -> dict[str, Any]:
