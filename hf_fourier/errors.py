@@ -17,6 +17,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+#: What to do about an unknown name of a method or a domain.
+SEE_NAMES = "see `hf-fourier methods` or `hf-fourier domains`"
+#: What is expected of a signal with channels only.
+ORDERED = "at least one axis along which order matters, such as time or height"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -216,7 +221,7 @@ def _rows(name: str, value: Any) -> Any:
         return whole_number(name, value, 1)
     except InputError as error:
         expected = "a whole number of at least 1, or 'auto'"
-        raise InputError(f"{name} {brief(value)}", expected, "correct it") from error
+        raise InputError(f"{name} {brief(value)}", expected, f"correct `{name}`") from error
 
 
 def _fraction(name: str, value: Any) -> float | None:
@@ -347,7 +352,7 @@ def _spec(name: str, value: Any) -> Any:
     """A spec or an object; which ones there are, the registries know."""
     if value is None or isinstance(value, str) or (is_dataclass(value) and not isinstance(value, type)):
         return value
-    raise SpecError(f"{name} {brief(value)}", "a name or one of the objects", "see the registered names")
+    raise SpecError(f"{name} {brief(value)}", "a name or one of the objects", SEE_NAMES)
 
 
 def _specs(name: str, value: Any) -> Any:

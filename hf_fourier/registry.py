@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
-from hf_fourier.errors import FourierError, SpecError
+from hf_fourier.errors import SEE_NAMES, FourierError, SpecError
 
 T = TypeVar("T")
 #: The largest whole number in the spec of a method or a domain (steps, samples, a window), and a spec's characters.
@@ -124,7 +124,7 @@ class Registry(Generic[T]):
         if not isinstance(spec, str):
             if type(spec) in self._classes.values():
                 return self._bounded(spec)
-            raise SpecError(f"{spec!r}", f"the name of a {self.kind} or one of its objects", "see the registered names")
+            raise SpecError(f"{spec!r}", f"the name of a {self.kind} or one of its objects", SEE_NAMES)
         if len(spec) > SPEC_CHARACTERS:
             got = f"the name and options of a {self.kind} in {len(spec)} characters"
             raise SpecError(got, f"at most {SPEC_CHARACTERS}", "pass an object of the class")

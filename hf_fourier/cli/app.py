@@ -39,7 +39,7 @@ def explain(request: ExplainRequest) -> None:
     """Explain MODEL's prediction for each INPUT. Print a table; save the result and a figure.
 
     For sounds the command also writes WAV files, for cells a table of genes (genes.csv). A sound longer than the
-    model's window is explained in segments, which are merged into one answer.
+    model's window is explained in segments, which are merged into one result.
     """
     from hf_fourier.cli.explain import run
 
@@ -86,7 +86,7 @@ def genes(request: GenesRequest) -> None:
 
 @command(app)
 def mutations(request: MutationsRequest) -> None:
-    """Map the mutations of each protein or DNA SEQUENCE: what every substitution of one letter does to the answer.
+    """Map the mutations of each protein or DNA SEQUENCE: how every substitution of one letter changes the prediction.
 
     The command writes a table, a figure and a track for each sequence; --motifs adds arrays for tfmodisco-lite.
     """

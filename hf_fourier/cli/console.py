@@ -145,7 +145,7 @@ def parse_batch_size(text: str) -> Any:
         InputError: If it is neither.
     """
     if text != "auto" and not (text.isdecimal() and len(text) < _DIGITS and int(text) > 0):
-        raise InputError(f"--batch-size {text!r}", "a whole number of at least 1, or 'auto'", "correct it")
+        raise InputError(f"--batch-size {text!r}", "a whole number of at least 1, or 'auto'", "correct --batch-size")
     return parse_int(text)
 
 

@@ -237,7 +237,7 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if result.contributions is not None:
         signed = result.contributions
-        total = f"the {signed.quantity} of the answer, {signed.total:+.3g} above {signed.against}"
+        total = f"the {signed.quantity} of the target, {signed.total:+.3g} above {signed.against}"
         print_line(console, f"for or against: {total}; contributions sum to {signed.sum:+.3g}")
     if is_cell(result):
         from hf_fourier.results.relevance import default_relevance

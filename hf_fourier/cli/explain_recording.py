@@ -30,9 +30,9 @@ def check(seconds: float | None, overlap: float | None) -> None:
         InputError: If no recording can be cut so.
     """
     if seconds is not None and not 0 < seconds < math.inf:
-        raise InputError(f"--seconds {seconds}", "a length above 0", "correct it")
+        raise InputError(f"--seconds {seconds}", "a length above 0", "correct --seconds")
     if overlap is not None and not 0 <= overlap < 1:
-        raise InputError(f"--overlap {overlap}", "a fraction of a segment, from 0 to below 1", "correct it")
+        raise InputError(f"--overlap {overlap}", "a fraction of a segment, from 0 to below 1", "correct --overlap")
 
 
 def check_sounds(examples: Sequence[Any], seconds: float | None, overlap: float | None) -> None:

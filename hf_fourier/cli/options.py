@@ -36,10 +36,12 @@ DataSet = Annotated[
 TargetText = Annotated[
     str | None,
     typer.Option(
-        help="What to explain: a label or a class index; one token's answer, at:POSITION or at:POSITION=LABEL; the "
-        "answer to a question, span:FIRST-LAST; a text that follows, 'continuation: TEXT', or one rather than another, "
-        "'contrast: TEXT| OTHER'; the similarity of an embedding to a vector, direction:VECTOR.npy; a part of a mask, "
-        "region:MASK.npy. The documentation's page on heads and targets says which models take which.",
+        help="What to explain: a label or a class index; the prediction at one token, at:POSITION or "
+        "at:POSITION=LABEL; the answer to a question, span:FIRST-LAST; a text that follows, 'continuation: TEXT', or "
+        "one rather than another, 'contrast:THIS|OTHER' (a space at the beginning belongs to the text); the "
+        "similarity of an embedding to a vector, direction:VECTOR.npy or direction:VECTOR.npy@THRESHOLD (the cosine "
+        "that separates the two decisions); a part of a mask, region:MASK.npy. docs/targets.md says which models take "
+        "which.",
         show_default="the predicted class",
     ),
 ]
@@ -72,7 +74,7 @@ Split = Annotated[str | None, typer.Option(help="The split of the data set, if i
 Contributions = Annotated[
     int | None,
     typer.Option(
-        help="Also compute evidence for and against the answer (signed contributions), with this many gradients along "
+        help="Also compute evidence for and against the target (signed contributions), with this many gradients along "
         "the path from a reference (masked words, silence, a flat picture); 0 for none.",
         show_default="set by the method",
         min=0,

@@ -77,7 +77,8 @@ def _direction(rest: str) -> Direction:
     try:
         edge = float(threshold) if at else None
     except ValueError as error:
-        raise TargetError(f"direction:{rest}", "direction:FILE[@THRESHOLD]", "write the cosine as a number") from error
+        do = "write the threshold, the cosine that separates the two decisions, as in direction:VECTOR.npy@0.5"
+        raise TargetError(f"direction:{rest}", "direction:FILE[@THRESHOLD], the threshold a number", do) from error
     return Direction(_array(name), edge)
 
 

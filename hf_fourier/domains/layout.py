@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from hf_fourier.errors import SpecError
+from hf_fourier.errors import ORDERED, SpecError
 from hf_fourier.typing import Float, Int, Shaped, Tensor
 
 Role = Literal["segment", "channel", "frequency", "position", "level", "orientation", "band", "component"]
@@ -77,9 +77,7 @@ class SignalShape:
         if axes is None:
             if self.ordered_axes:
                 return self.ordered_axes
-            raise SpecError(
-                "a signal with channels only", "at least one axis with an order", "name the axes to transform"
-            )
+            raise SpecError("a signal with channels only", ORDERED, "name the axes to transform")
         names = [axis.name for axis in self.axes]
         chosen = []
         for axis in axes_tuple(axes) or ():

@@ -54,7 +54,7 @@ class Stft(Bandable):
             raise SpecError(
                 f"window {self.window!r} and hop {self.hop!r}",
                 "whole numbers, the hop from 1 up to the window",
-                "correct them",
+                "correct `window` or `hop`",
             )
 
     def split(self, basis: Basis) -> Split:

@@ -43,7 +43,7 @@ class ScoringGenes(Engine):
             target: As for `explain`; None for each cell's prediction.
             by: What the score of a gene is; docs/genes.md says which question each answers.
 
-                - "sequential_contributions" (the default): which genes take the answer away when they are deleted
+                - "sequential_contributions" (the default): which genes change the prediction when they are deleted
                   together. The top genes by contributions are deleted, the contributions of the shorter cell are taken,
                   and so on. A round deletes genes that speak for the label, at most 1/128 of the cell's genes or a
                   fifth of those deleted before, whichever is more. The score of a deleted gene is its contribution in
@@ -51,7 +51,7 @@ class ScoringGenes(Engine):
                   scores is that of deletion. Where no gene that is left speaks for the label, each has its contribution
                   in that cell, 0 or below. There are at most 46 rounds; genes that are left then have their
                   contributions in the last one. These scores have no sum.
-                - "contributions": the gene's signed contribution to the answer; they sum to a stated total. About seven
+                - "contributions": the gene's signed contribution to the target; they sum to a stated total. About seven
                   times as fast.
                 - "deletion" or "mask": the fall of the score without the gene, a forward pass for each.
                 - A method: its scores of the genes' places ("integrated_gradients").

@@ -189,7 +189,8 @@ class Evaluating(ScoringGenes):
         if many:
             return result
         if not result.corrections:
-            raise InputError(f"an example that the model calls {true_label!r}", "a mistake", "pass another one")
+            got = f"an example that the model classifies correctly, as {true_label!r}"
+            raise InputError(got, "one that it misclassifies", "pass another one")
         return result.corrections[0]
 
     def heat_map(

@@ -58,7 +58,7 @@ def delete_random_subsets(
         InputError: If `fraction` is out of range, or a result does not hold its example or explains a callable.
     """
     if not 0 < fraction <= 1:
-        raise InputError(f"fraction {fraction!r}", "a number above 0 and up to 1", "correct it")
+        raise InputError(f"fraction {fraction!r}", "a number above 0 and up to 1", "correct `fraction`")
 
     def lost(result: Attribution, number: int) -> Tensor:
         features = len(result.scores)

@@ -87,7 +87,7 @@ def _verdict(table: dict[str, list[float]]) -> str:
     if not agreements:
         untested.append("agreement on whole examples was not tested (pass a fraction of 1)")
     if not errors:
-        untested.append("calibration was not tested (the answers are not one class of a softmax)")
+        untested.append("calibration was not tested (the predictions are not one class of a softmax)")
     if not all(a >= LEAST_AGREEMENT for a in agreements) or any(error > MOST_ERROR for error in errors):
         answer = "it is not to be used as it is: fine-tune on more examples"
     elif untested:

@@ -105,8 +105,8 @@ class MethodCall:
     def __post_init__(self) -> None:
         checked_points(self.contributions)
         expected = "a fraction of the largest entry, such as 1e-6, or 0"
-        if not 0 <= real_number("dither", self.dither, expected, "correct it") < math.inf:
-            raise InputError(f"dither {self.dither!r}", expected, "correct it")
+        if not 0 <= real_number("dither", self.dither, expected, "correct `dither`") < math.inf:
+            raise InputError(f"dither {self.dither!r}", expected, "correct `dither`")
 
     def points(self, signal: SignalShape) -> int:
         """Points on the path from each reference."""

@@ -31,7 +31,7 @@ def checked_points(points: SupportsIndex | None) -> int | None:
     """
     if points is None:
         return None
-    expected = "a number of points such as 4, 0 for none, or None for the method's own"
+    expected = "a number of gradients along the path, such as 4, 0 for none, or None for the method's own"
     number = whole_number("contributions", points, 0, expected)
     if number > SPEC_NUMBER:
         raise InputError(f"contributions {number}", expected, "correct `contributions`")

@@ -22,7 +22,7 @@ from hf_fourier.typing import Float, Tensor
 #: Why a class of the library is not taken.
 _MANY = "which runs the model again for each channel of the layer"
 _OTHER = "which needs more than the activations and gradients of one layer"
-EMPTY = "the map is zero everywhere: by this method no cell of the layer is evidence for the answer"
+EMPTY = "the map is zero everywhere: by this method no cell of the layer is evidence for the target"
 
 
 @METHODS.register("gradcam", aliases=("pytorch_grad_cam",), needs="pytorch_grad_cam")
@@ -30,10 +30,11 @@ EMPTY = "the map is zero everywhere: by this method no cell of the layer is evid
 class GradCam(library_maps.LibraryMaps):
     """Rank by a class activation map of pytorch-grad-cam, interpolated to all positions and converted by `lift`.
 
-    The map is of one layer: by default the last one in a pass that has a grid of the signal's places (a convolution,
-    or a layer norm over the tokens of patches) from which the score has a gradient. The library gets its activations,
-    and the gradient of the score's log-odds (of a target that is a logit, of that logit). Its maps are cut at zero and
-    scaled from 0 to 1: they are heat maps, not contributions, so "magnitude" is the lift that suits them.
+    The map is of one layer: by default the last one in a pass whose outputs correspond to positions of the
+    input (a convolution, or a layer norm over the tokens of image patches), more than one of which affects the
+    score. The library gets its activations, and the gradient of the score's log-odds (of a target that is a logit, of
+    that logit). Its maps are cut at zero and scaled from 0 to 1: they are heat maps, not contributions, so "magnitude"
+    is the lift that suits them.
 
     Attributes:
         attribution: The class in `pytorch_grad_cam`; case, hyphens and underscores do not matter.
@@ -73,7 +74,7 @@ class GradCam(library_maps.LibraryMaps):
 
         Raises:
             MissingExtraError: If pytorch-grad-cam is not installed.
-            ModelError: If the model has no layer with a grid.
+            ModelError: If the model has no such layer.
             SpecError: If no layer has the name that was asked for.
         """
         if score.model is None:

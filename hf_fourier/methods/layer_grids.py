@@ -129,10 +129,11 @@ class Recorder:
             if grid is not None and self.reached.get(number):
                 found = grid
         if found is None:
-            named = f"layer {self.pattern!r}, which has no" if self.pattern else "a model without a layer that has a"
+            no_layer = "a model without a layer whose outputs correspond to positions of the input"
+            other = f"layer {self.pattern!r}, whose outputs do not correspond to positions of the input"
             raise ModelError(
-                f"{named} grid of the signal's places",
-                "a convolution, or a layer norm over the tokens of patches, before the answer",
+                f"{other if self.pattern else no_layer}, or of which only one affects the score",
+                "a convolution, or a layer norm over the tokens of image patches",
                 "name another `layer`, or take method='gradient_input'",
             )
         return found

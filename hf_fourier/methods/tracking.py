@@ -23,7 +23,7 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 #: Note on an example whose answer does not move.
-UNMOVED = "the model's answer does not change when features are missing: the ranking is that of the magnitudes"
+UNMOVED = "the model's output does not change when features are missing: the ranking is that of the magnitudes"
 BASES = ("response", "probes", "magnitude")
 
 

@@ -190,7 +190,7 @@ class ModelWrapper(ABC):
         Raises:
             InputError: If there are no units that both models read: embedded tokens are one model's own.
         """
-        got = f"a signal without units that {self.task} reads"
+        got = f"a signal of a kind that {self.task} cannot take, or whose range of values is not known"
         raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
 
     def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
@@ -286,7 +286,7 @@ class ModelWrapper(ABC):
                 raise InputError(
                     f"{name!r} of shape {tuple(tensor.shape)}",
                     f"{len(main)} rows, as {self.main_input!r}",
-                    "correct it",
+                    f"correct {name!r}",
                 )
         return tensors
 

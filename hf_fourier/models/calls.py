@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.models.inspection import device_of, owner, reachable_modules
+from hf_fourier.results.remarks import WITHOUT_GRADIENTS
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.scoring.compiled_calls import compiled_calls
 from hf_fourier.scoring.layer_gradients import matching
@@ -225,8 +226,7 @@ def _recorded(model: torch.nn.Module, name: str | None) -> Iterator[list[Tensor]
 def without_gradient(name: str) -> ModelError:
     """The error where a method needs a gradient of a function on arrays."""
     got = f"a method that needs a gradient, of {name}, a function on arrays, which has none"
-    do = "use method='random_masks', 'shapley', 'occlusion' or 'filters' with domain='fourier:bands=octave'"
-    return ModelError(got, "a method that uses only forward passes", do)
+    return ModelError(got, "a method that uses only forward passes", WITHOUT_GRADIENTS)
 
 
 def joined(outputs: list[Any]) -> Any:

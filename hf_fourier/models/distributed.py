@@ -89,9 +89,9 @@ def current(asked: int | None = None) -> Processes:
     came = accelerate_state()
     started = int(os.environ.get("WORLD_SIZE", "0"))
     if started > 1 and came.num_processes != started:
-        got = f"{started} processes of which Accelerate sees {came.num_processes}"
+        got = f"{came.num_processes} processes in Accelerate, of {started} that the launcher started"
         do = "without accelerators use Accelerator(cpu=True), or no Accelerator"
-        raise InputError(got, "processes of one group", do)
+        raise InputError(got, f"all {started}", do)
     if asked is not None and asked != came.num_processes:
         do = "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)"
         raise InputError(f"{came.num_processes} processes", f"the requested {asked}", do)

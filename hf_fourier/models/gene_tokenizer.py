@@ -104,7 +104,7 @@ class GeneTokenizer:
         for name, file in zip(FILES, (tokens, medians), strict=False):
             if file is None or not Path(file).is_file():
                 got = f"no {name if file is None else Path(file).name}"
-                raise ModelError(got, "the model's gene dictionaries", "add them")
+                raise ModelError(got, "the model's gene dictionaries", "add this file to their folder")
         assert tokens is not None
         assert medians is not None
         vocabulary = {gene: int(token) for gene, token in read_float_dict(tokens).items()}

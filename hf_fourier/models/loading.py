@@ -212,7 +212,7 @@ def _labelled(config: Any, labels: dict[str, Any]) -> Any:
             setattr(config, name, value)
     except (TypeError, ValueError, AttributeError) as error:
         got = ", ".join(f"{name}={value!r}" for name, value in labels.items())
-        raise ModelError(got, "id2label={0: 'a name', …}, or num_labels=2", "correct it") from error
+        raise ModelError(got, "id2label={0: 'a name', …}, or num_labels=2", "correct these options") from error
     return config
 
 

@@ -40,7 +40,7 @@ def front_end(processor: Any) -> FrontEnd:
     cls = front_end_class(processor)
     if cls is not None and getattr(processor, "dither", False):
         got = f"{type(processor).__name__} with dither={processor.dither}, which adds noise of its own"
-        raise ModelError(got, "features that depend on the sound alone", "set `processor.dither = 0.0`")
+        raise ModelError(got, "a spectrogram that depends on the sound alone", "set `processor.dither = 0.0`")
     if cls is not None:
         return cls(processor)
     got = f"signal 'waveform' through {type(processor).__name__}"
@@ -96,7 +96,9 @@ class FrontEnd(ABC):
         same = ours.shape == features.shape
         away = float((ours - features.to(ours)).abs().max()) if same else float("inf")
         if not away <= MAX_DIFFERENCE:
-            got = f"features of {self.name} that its differentiable front end does not reproduce (off by {away:.2g})"
+            got = (
+                f"a spectrogram of {self.name} that its differentiable copy here does not reproduce (off by {away:.2g})"
+            )
             raise InputError(
                 got, "a processor with its own defaults", "leave `signal` out to explain the model's input"
             )

@@ -90,7 +90,7 @@ class SingleCellWrapper(TextWrapper):
         """
         if isinstance(example, PathLike) or (isinstance(example, str) and example.lower().endswith(MANY_CELLS)):
             got = f"the path {os.fspath(example)!r}, which is not a file of cells"
-            do = "correct it, and pass it alone: it holds several"
+            do = "correct the path, and pass it alone: one file holds several cells"
             raise InputError(got, "an .h5ad file or a .dataset folder that exists", do)
         if not isinstance(example, Mapping) or not self.is_example(example):
             got = f"an example of type {type(example).__name__}"
@@ -98,7 +98,7 @@ class SingleCellWrapper(TextWrapper):
         notes: tuple[str, ...] = ()
         if "genes" in example:
             if "values" not in example:
-                raise InputError("a cell without 'values'", "one count per gene", "add them")
+                raise InputError("a cell without 'values'", "one count per gene", "add the counts as 'values'")
             ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit)
         else:
             ids, notes = self._cut(self._without_padding(_tokens(example["input_ids"])))

@@ -105,7 +105,7 @@ class TimeSeriesWrapper(ModelWrapper):
         if observed is not None:
             if observed.shape != values.shape:
                 got = f"{OBSERVED!r} of shape {tuple(observed.shape)}"
-                raise InputError(got, f"{tuple(values.shape)}, as 'past_values'", "correct it")
+                raise InputError(got, f"{tuple(values.shape)}, as 'past_values'", f"correct {OBSERVED!r}")
             seen = (observed != 0).reshape(len(values), -1).all(1)
         content = seen.nonzero().flatten()
         if content.numel() == 0:

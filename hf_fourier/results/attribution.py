@@ -196,7 +196,7 @@ class Attribution:
         """List the `n` most important features: their coordinates with units, score and fraction of power.
 
         The fraction is that of the signal's total power (including the transform's constant term), 0 to 1. If the
-        result has contributions, each feature's is listed too: above 0 for the answer, below against it. The scores of
+        result has contributions, each feature's is listed too: above 0 for the target, below against it. The scores of
         a complete method are contributions themselves.
         """
         best = leading(self, min(n, len(self.scores)))[:n]
@@ -383,13 +383,13 @@ class Attribution:
         return cls(**parts.fields_of(values, tensors))
 
     def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:
-        self._signal("keep and delete")
+        self._signal("inputs with features kept or deleted")
         return self.basis.keep_features(self.coefficients.unsqueeze(0), mask.unsqueeze(0))[0]
 
     def _signal(self, purpose: str) -> Tensor:
         if self.signal is None:
             raise InputError(
-                f"a compact result, which {purpose} cannot be made from",
+                f"a compact result, from which {purpose} cannot be made",
                 "one with its example",
                 "save it without compact=True",
             )

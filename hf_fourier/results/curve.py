@@ -15,6 +15,8 @@ from hf_fourier.results import formats
 Mode = Literal["keep", "delete"]
 #: What may stand in a deleted feature's place; see `hf_fourier.scoring.replacements.replacement_coefficients`.
 REPLACEMENTS = ("zero", "noise", "phase", "band", "reference", "example")
+#: What to do about curves without fractions in common.
+SAME_FRACTIONS = "perturb all results with the same fractions: explainer.perturb(results, fractions=[…])"
 
 
 class CurveKeywords(TypedDict, total=False):
@@ -135,7 +137,8 @@ class Curve:
         point = self.find(mode, fraction) or (self.find(other, 1.0 - fraction) if fraction in (0, 1) else None)
         if point is None:
             got = f"a curve without {mode} {fraction:g}"
-            raise InputError(got, "one with that point", "perturb with a grid that has it, such as metrics.PAPER_GRID")
+            do = "perturb with this fraction among `fractions` (metrics.PAPER_GRID has every tenth)"
+            raise InputError(got, "one with that point", do)
         return point
 
     def of(self, mode: Mode) -> list[CurvePoint]:
@@ -239,7 +242,7 @@ def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float,
     points = whole_number("points", points)
     if not 0 < least < most <= 1 or points < 2:
         got = f"fractions from {least} to {most} at {points} points"
-        raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct them")
+        raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct `least`, `most` or `points`")
     ratio = math.log(most / least) / (points - 1)
     return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
 

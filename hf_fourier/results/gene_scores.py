@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: The layer of an `AnnData`, and the beginning of its columns, by default.
 KEY = "gene_scores"
 #: What is noted where genes of a model are deleted that reads its answer at one of them.
-MOVED = "the model reads its answer at the first gene: where that is deleted, another one is read"
+MOVED = "the model makes its prediction at the first gene: where that is deleted, another one is read"
 #: What is kept of the provenance of the first cell.
 KEPT_PROVENANCE = ("model", "revision", "method", "domain", "seed", "versions")
 
@@ -69,7 +69,7 @@ class GeneScores:
         by: How the scores were made.
         measure: One score in words.
         signed: Whether a score above 0 is evidence for the label; of a method without signs it is a size.
-        reads_first: Whether the model reads its answer at the first gene.
+        reads_first: Whether the model makes its prediction at the first gene.
         groups: The group of each cell, "" for none; or empty.
         groupby: The column that they came from, or "".
         curves: Perturbation curves of each cell by ranking, the controls among them.

@@ -77,7 +77,7 @@ class Relevance:
         values: Relevance per position, one dimension per ordered axis of the signal.
         axes: The axes' names.
         names: The positions' names along the first axis (tokens), or empty.
-        kind: "contribution" (evidence for or against the answer), "scores" (the method's own), "gradient" (gradient
+        kind: "contribution" (evidence for or against the target), "scores" (the method's own), "gradient" (gradient
             × input of features) or "power" (theirs).
         description: The numbers in words ("gradient × input of the top 4 % of frequencies, not scores of
             ffc").
@@ -280,7 +280,7 @@ def bases(attribution: Explained, fraction: float | None, k: int | None, kind: K
 
 
 def usual_kind(attribution: Explained) -> Kind:
-    """The kind that is shown: evidence for or against the answer where the result has it, else what there is.
+    """The kind that is shown: evidence for or against the target where the result has it, else what there is.
 
     Where features are positions a complete method's scores are contributions; others follow only if there are none.
     Elsewhere gradient × input of the top features, or their power where the method takes no gradient.

@@ -27,6 +27,11 @@ UNASKED = "whether the padding changes the answer could not be tested: the model
 BYPASS_BEGINNING = "the model reads its token ids in a second way, besides the embedding that is transformed: "
 #: Prefix of notes on dither.
 DITHERED = "dither: "
+#: How to explain without gradients: methods that use only forward passes, on few features.
+WITHOUT_GRADIENTS = (
+    "use a method that needs no gradient (random_masks, shapley, occlusion or filters), with "
+    "domain='fourier:bands=octave'"
+)
 #: What to do about a gradient or an output that is not finite.
 NOT_FINITE_HINT = (
     "pass dither=1e-6 to FourierExplainer or attribute (--dither 1e-6 in a shell), which adds seeded noise of that "
@@ -35,8 +40,8 @@ NOT_FINITE_HINT = (
 )
 #: What to do about it where dither was added already.
 FURTHER_HINT = (
-    "raise `dither`, put a floor under the root, the logarithm, the norm or the divisor in the model, or use a method "
-    "that needs no gradient (magnitude, low_frequency, random)"
+    "raise `dither`, put a floor under the root, the logarithm, the norm or the divisor in the model, or "
+    f"{WITHOUT_GRADIENTS}"
 )
 #: How the note on an all-zero gradient begins; what follows differs between versions.
 NO_GRADIENT_BEGINNING = "the gradient of the score is zero everywhere at the "

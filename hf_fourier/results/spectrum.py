@@ -86,7 +86,9 @@ def merged(examples: Iterable[tuple[Attribution, float]], fraction: float) -> Sp
             entry, coordinates = _entries(layout)
             total = torch.zeros(4, int(entry.max()) + 1, dtype=torch.float64)
         elif len(example.layout) != len(layout) or example.layout.domain != layout.domain:
-            raise InputError("examples of several layouts", "one length and one domain", "explain them alike")
+            raise InputError(
+                "examples of different domains or input shapes", "one domain and one shape", "explain them alike"
+            )
         rows, known = _rows(example, fraction)
         graded, weight, count = graded and known, weight + own, count + 1
         total.index_add_(1, entry, own * rows)

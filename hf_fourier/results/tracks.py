@@ -130,7 +130,7 @@ class Track:
         whole = isinstance(start, Integral) and not isinstance(start, bool)
         if not whole or start < 0 or strand not in ("+", "-"):
             got = f"start {start!r}, strand {strand!r}"
-            raise InputError(got, "a whole number from 0 on, and '+' or '-'", "correct them")
+            raise InputError(got, "a whole number from 0 on, and '+' or '-'", "correct `start` or `strand`")
         rows = [(start + i, self.letters[i], float(v)) for i, v in enumerate(self.values) if not math.isnan(v)]
         if strand == "+":
             return rows
@@ -182,7 +182,7 @@ def _read_structure(path: Path) -> list[str]:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError as error:
         raise InputError(
-            f"{path.name!r}, which cannot be read ({error.strerror})", "a PDB file", "correct it"
+            f"{path.name!r}, which cannot be read ({error.strerror})", "a PDB file", "correct its path"
         ) from error
     if not any(line.startswith("ATOM") and len(line) > 54 for line in lines):
         raise InputError(f"{path.name!r} without atoms", "a PDB file", "convert it, as from mmCIF")

@@ -117,7 +117,7 @@ def summary(attribution: Explained) -> list[str]:
 
 
 def _answer(part: dict[str, Any]) -> str:
-    verb = "keep the answer" if part["agreement"] > 0.5 else "lose the answer"
+    verb = "keep the prediction" if part["agreement"] > 0.5 else "lose the prediction"
     return verb if part["confidence"] is None else f"{verb} (confidence {part['confidence']:.3f})"
 
 

@@ -38,7 +38,7 @@ def run_lock(folder: Path, rank: int) -> Iterator[None]:
         except Timeout as error:
             do = "wait for it, or choose another folder; processes of one run are started together"
             raise StorageError(
-                f"the folder {folder.name!r}, which another run writes", "one run a folder", do
+                f"the folder {folder.name!r}, which another run writes", "one run per folder", do
             ) from error
         except OSError as error:
             raise write_error(error, folder / names[0], 0) from error

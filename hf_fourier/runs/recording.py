@@ -267,7 +267,7 @@ def explain_recording(
     if getattr(wrapper, "rate", None) is None:
         raise InputError(f"a recording for {wrapper.task}", "a model of sounds", "call explain")
     if not 0 <= overlap < 1:
-        raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
+        raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct `overlap`")
     length = length_of(wrapper, seconds)
     stream = AudioStream(example_of(example, wrapper.is_example), wrapper.rate)
     segment = getattr(wrapper, "segment", lambda piece: (piece, wrapper.rate))  # as networks of users take it

@@ -46,8 +46,9 @@ def check_settings(before: Mapping[str, Any], now: Mapping[str, Any], folder: Pa
         InputError: If one differs, with its name; or if an earlier version began the run, whose digests are others.
     """
     if "labels" in before and before.get("digests") != now.get("digests"):
-        got = f"the run in {folder.name!r}, in which an earlier version knows labels, processor and examples otherwise"
-        raise InputError(got, "a run of this version", "go on with that version, or choose another folder")
+        wrote = "which an earlier version wrote, with other checksums of labels, processor and examples"
+        do = "continue it with that version, or choose another folder"
+        raise InputError(f"the run in {folder.name!r}, {wrote}", "a run of this version", do)
     for name, value in {"dither": 0.0, "reading": {}, "replacement": "zero", **before}.items():
         if now.get(name) == value or (name == "store" and now["store"] == "auto"):
             continue

@@ -280,7 +280,9 @@ def rows_for(batch: ExampleBatch, batch_size: BatchSize) -> int:
 def examples_per_batch(example: EncodedExample, batch_size: BatchSize, source: BatchSource) -> int:
     """How many examples go through a method at once: as many as fill model batches at one row per signal."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
-        raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
+        raise InputError(
+            f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct `batch_size`"
+        )
     entries = torch.Size(example.signal.shape).numel()
     if batch_size == "auto":
         batch, together = (suggested_rows(entries, device) for device in (source.device, torch.device("cuda")))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError
+from hf_fourier.results.remarks import WITHOUT_GRADIENTS
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.typing import Tensor
 
@@ -254,7 +255,7 @@ def _package(failure: Failure, match: re.Match[str]) -> Advice:
 
 
 #: How to explain without a backward pass.
-WITHOUT = "use a method that needs no gradient (random, magnitude, low_frequency), or another implementation of it"
+WITHOUT = f"{WITHOUT_GRADIENTS}, or another implementation of the model"
 _INDEX = r"index out of range|out of bounds|device-side assert|IndexKernel|indexSelect"
 _SIZE = (
     r"must match|cannot be multiplied|is invalid for input of size|expected input\S* to have|doesn't match model"

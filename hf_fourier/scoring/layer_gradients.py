@@ -14,6 +14,7 @@ import torch
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from hf_fourier.errors import ModelError, SpecError
+from hf_fourier.results.remarks import WITHOUT_GRADIENTS
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.typing import Float, Num, Tensor
 
@@ -154,7 +155,7 @@ def no_gradient_path() -> ModelError:
         "a score that does not depend on the signal",
         "a differentiable path from the input to the target",
         "check the target, and that the model does not detach its input or run on integers, as some quantised ones do; "
-        "or use a method without a gradient: 'random_masks', 'shapley' or 'occlusion' of bands",
+        f"or {WITHOUT_GRADIENTS}",
     )
 
 

@@ -84,5 +84,5 @@ def _rebuild(result: Attribution) -> tuple[Any, ...]:
 def _refuse_callables(results: Sequence[Attribution]) -> None:
     for result in results:
         if result.frozen_target is None or result.provenance.get("head") == CustomTarget.name:
-            got = "a result that explains a callable, or holds no target"
-            raise InputError(got, "a class or a value", "explain it with a target")
+            got = "a result for a callable target, or without a stored target"
+            raise InputError(got, "one for a class or a value", "explain the example again with such a target")

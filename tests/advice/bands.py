@@ -205,12 +205,12 @@ CASES = [
     ),
     Case("pass that one", lambda: ModelSpectrum.load(_saved(".")), lambda: ModelSpectrum.load(_saved("spectrum"))),
     Case(
-        "ask a `ModelSpectrum`",
+        "compute the spectrum again by explainer.spectrum(…), whose result has all of them",
         lambda: _spectrum(by=["a", "b", "a"]).summarized().half_point("low-pass", "a"),
         lambda: _spectrum(by=["a", "b", "a"]).half_point("low-pass", "a"),
     ),
     Case(
-        "ask a `ModelSpectrum`",
+        "compute the spectrum again by explainer.spectrum(…), whose result has all of them",
         lambda: _spectrum().summarized().differences("none of them"),
         lambda: _spectrum().differences(_spectrum().bands[0].name),
     ),

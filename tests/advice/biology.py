@@ -19,7 +19,7 @@ from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
 from hf_fourier.evaluation.studies.score_genes import score_genes
 from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.cell_tables import open_table
-from hf_fourier.models.inputs.cells import read_cells
+from hf_fourier.models.inputs.cells import cells_and_column, read_cells
 from hf_fourier.results.gene_scores import GeneScores
 from hf_fourier.results.relevance import SEQUENTIAL
 from hf_fourier.runs import Results
@@ -328,7 +328,12 @@ CASES = [
         lambda: _perturbed().table(against="all"),
         lambda: _perturbed(None, by="delete").table(against="all"),
     ),
-    Case("add it", lambda: _market("genes.tsv"), _market),
+    Case(
+        "correct the name of the column",
+        lambda: cells_and_column(_table(3), "nothing"),
+        lambda: cells_and_column(_table(3), _table(3).obs.columns[0]),
+    ),
+    Case("add this file to the folder", lambda: _market("genes.tsv"), _market),
     Case(
         "correct `gene_ids`",
         lambda: read_cells(tables._h5ad(_new(), tables.table()), gene_ids="mine"),

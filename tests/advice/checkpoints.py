@@ -142,6 +142,11 @@ def _direction() -> Any:
 
 
 CASES = [
+    Case(
+        "correct these options",
+        lambda: _load(_saved(), id2label=3),
+        lambda: [_load(_saved(), id2label={0: "a", 1: "b", 2: "c"}), _load(_saved(), num_labels=3)],
+    ),
     Case("correct the path", lambda: _load(_new() / "nothing"), lambda: _load(_saved())),
     Case(
         "correct the path or subfolder",

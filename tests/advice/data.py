@@ -12,7 +12,7 @@ _FILES = (
     r"repair or convert it",
     r"correct the file",
     r"save it again, or try again",
-    r"correct it",
+    r"correct its path",
 )
 #: What a newer version of the library wrote.
 _NEWER = (r"install a newer hf_fourier",)

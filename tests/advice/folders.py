@@ -185,7 +185,7 @@ CASES = [
     Case("choose one", lambda: _ran(TEXTS, _with_shards()), lambda: _ran(TEXTS, _new())),
     Case("choose another folder", lambda: _again(_new()), lambda: [_ran(TEXTS, _new()), _ran(TEXTS, _new(), seed=1)]),
     Case(
-        "go on with that version, or choose another folder",
+        "continue it with that version, or choose another folder",
         lambda: _begun_earlier(_new()),
         lambda: _ran(TEXTS, _new()),
     ),

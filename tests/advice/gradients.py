@@ -12,13 +12,16 @@ from hf_fourier.domains.layout import Axis, SignalShape
 from hf_fourier.evaluation.randomized_model import randomize
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.precomputed import Precomputed
-from hf_fourier.results.remarks import FURTHER_HINT, NOT_FINITE_HINT
+from hf_fourier.results.remarks import FURTHER_HINT, NOT_FINITE_HINT, WITHOUT_GRADIENTS
 from hf_fourier.seeding import ExampleRng
 from tests import toy_scores
 from tests.advice.case import PICTURES, Case, net, reader
 from tests.advice.heads import Once, attributed
 from tests.advice.texts import TEXT, ids
 from tests.models import tiny_models
+
+#: What `WITHOUT_GRADIENTS` names.
+FORWARD_ONLY, OCTAVES = ("random_masks", "shapley", "occlusion", "filters"), "fourier:bands=octave"
 
 
 class Fixed(Once):
@@ -42,8 +45,8 @@ class Frozen(torch.autograd.Function):
         raise NotImplementedError("no backward pass")
 
 
-def _undone(method: str, forward: Any = None) -> Any:
-    return attributed(forward or (lambda x: net()(Frozen.apply(x))), method=method)
+def _undone(method: str, forward: Any = None, **options: Any) -> Any:
+    return attributed(forward or (lambda x: net()(Frozen.apply(x))), method=method, **options)
 
 
 def _half(dtype: torch.dtype) -> Any:
@@ -152,9 +155,9 @@ CASES = [
         lambda: attribute(_doubled(), PICTURES.double().float()),
     ),
     Case(
-        "use a method that needs no gradient (random, magnitude, low_frequency), or another implementation of it",
+        f"{WITHOUT_GRADIENTS}, or another implementation of the model",
         lambda: _undone("ffc"),
-        lambda: [_undone(name) for name in ("random", "magnitude", "low_frequency")] + [_undone("ffc", net())],
+        lambda: [_undone(name, domain=OCTAVES) for name in FORWARD_ONLY] + [_undone("ffc", net())],
     ),
     Case(
         f"load the model in float32 or bfloat16; if it still is not finite, {NOT_FINITE_HINT}",
@@ -166,6 +169,7 @@ CASES = [
         lambda: _steep(torch.float16, dither=1e-6),
         lambda: [_steep(torch.float32, dither=1e-6), _steep(torch.bfloat16, dither=1e-6)],
     ),
+    Case("correct `dither`", lambda: attributed(dither=-1.0), lambda: attributed(dither=0.0)),
     Case(NOT_FINITE_HINT, lambda: _rooted(), lambda: [_rooted(dither=1e-6), _rooted(floor=1e-12)]),
     Case(
         FURTHER_HINT,
@@ -173,7 +177,7 @@ CASES = [
         lambda: [
             _rooted(dither=1e-6),
             _rooted(dither=1e-30, floor=1e-12),
-            *[_rooted(dither=1e-30, method=name) for name in ("magnitude", "low_frequency", "random")],
+            *[_rooted(dither=1e-30, method=name, domain=OCTAVES) for name in FORWARD_ONLY],
         ],
     ),
     Case(
@@ -195,19 +199,16 @@ CASES = [
     ),
     Case(
         "check the target, and that the model does not detach its input or run on integers, as some quantised ones do; "
-        "or use a method without a gradient: 'random_masks', 'shapley' or 'occlusion' of bands",
+        f"or {WITHOUT_GRADIENTS}",
         lambda: attributed(lambda x: net()(x.detach())),
         lambda: [
             attributed(),
-            *(
-                attributed(lambda x: net()(x.detach()), method=method)
-                for method in ("random_masks", "shapley", "occlusion")
-            ),
+            *(attributed(lambda x: net()(x.detach()), method=method, domain=OCTAVES) for method in FORWARD_ONLY),
         ],
     ),
     Case(
         "check the target, and that the model does not detach its input or run on integers, as some quantised ones do; "
-        "or use a method without a gradient: 'random_masks', 'shapley' or 'occlusion' of bands",
+        f"or {WITHOUT_GRADIENTS}",
         lambda: attributed(target=lambda logits: torch.zeros(len(logits))),
         lambda: attributed(target=lambda logits: logits[:, 0]),
     ),

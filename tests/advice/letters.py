@@ -87,8 +87,8 @@ def _typed(*words: str) -> Any:
         raise done.exception
 
 
-def _browsed(chrom: str) -> Any:
-    return proteins().explain(PROTEIN).track().to_bed(Path(tempfile.mkdtemp()) / "a.bed", chrom)
+def _browsed(chrom: str, **options: Any) -> Any:
+    return proteins().explain(PROTEIN).track().to_bed(Path(tempfile.mkdtemp()) / "a.bed", chrom, **options)
 
 
 def _cell(values: Any, genes: Any = None) -> Any:
@@ -148,7 +148,7 @@ CASES = [
         lambda: proteins().explain("EVQLV"),
     ),
     Case(
-        "pass the letters themselves, or correct it",
+        "pass the letters themselves, or correct the path",
         lambda: proteins().explain("nowhere.fasta"),
         lambda: [proteins().explain(PROTEIN), proteins().explain(_written(_fasta(PROTEIN), "there.fasta"))],
     ),
@@ -193,12 +193,12 @@ CASES = [
         lambda: [cells().explain(cell(4)), cells().explain([cell(4), cell(5)])],
     ),
     Case(
-        "correct it, and pass it alone: it holds several",
+        "correct the path, and pass it alone: one file holds several cells",
         lambda: cells().explain([str(_table(COUNTS))]),
         lambda: cells().explain(str(_table(COUNTS))),
     ),
-    Case("add them", lambda: cells().explain({"genes": GENES[:2]}), lambda: _cell([1.0, 2.0])),
-    Case("add them", lambda: _dictionaries(complete=False), lambda: _dictionaries(complete=True)),
+    Case("add the counts as 'values'", lambda: cells().explain({"genes": GENES[:2]}), lambda: _cell([1.0, 2.0])),
+    Case("add this file to their folder", lambda: _dictionaries(complete=False), lambda: _dictionaries(complete=True)),
     Case(
         "take it from the model's own repository",
         lambda: read_float_dict(_written('{"ENSG1": "three"}', "numbers.json")),
@@ -317,6 +317,11 @@ CASES = [
         lambda: test_dna.explainer("dnabert").mutations("ATTCCGG", places=[0]),
     ),
     Case("correct `places`", lambda: _map("ACG", [3]), lambda: _map("ACG", [2])),
+    Case(
+        "correct `start` or `strand`",
+        lambda: _browsed("chr1", start=-1),
+        lambda: [_browsed("chr1", start=1), _browsed("chr1", strand="-")],
+    ),
     Case("correct `chrom`", lambda: _browsed("chr 1"), lambda: _browsed("chr1")),
     Case(
         "cut the sequences to one length",

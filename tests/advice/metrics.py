@@ -16,7 +16,7 @@ from hf_fourier.evaluation.random_perturbations import swap_values
 from hf_fourier.evaluation.randomized_model import randomize_layers
 from hf_fourier.evaluation.studies.class_swap import class_swap
 from hf_fourier.evaluation.studies.low_pass_maps import choose_low_pass
-from hf_fourier.results.curve import DEFAULT_GRID, FractionGrid, log_spaced
+from hf_fourier.results.curve import DEFAULT_GRID, SAME_FRACTIONS, FractionGrid, log_spaced
 from tests.advice.case import Case, played, read, reader, seer
 from tests.models import tiny_tokenizers
 
@@ -90,13 +90,13 @@ CASES = [
     ),
     Case("pass the `curve` of perturbed results", lambda: flipped([]), lambda: flipped([r.curve for r in played()])),
     Case(
-        "perturb them",
+        SAME_FRACTIONS,
         lambda: flipped([r.curve for r in _games(FractionGrid((), (0.1,)), FractionGrid((), (0.2,)))]),
         lambda: flipped([r.curve for r in _games(DEFAULT_GRID, DEFAULT_GRID)]),
     ),
     Case("pass some to keep or to delete", lambda: FractionGrid((), ()), lambda: FractionGrid((0.1,), ())),
     Case("correct `keep`", lambda: FractionGrid((2.0,), ()), lambda: FractionGrid((1.0,), ())),
-    Case("correct them", lambda: log_spaced(0.5, 0.1, 3), lambda: log_spaced(0.1, 0.5, 3)),
+    Case("correct `least`, `most` or `points`", lambda: log_spaced(0.5, 0.1, 3), lambda: log_spaced(0.1, 0.5, 3)),
     Case("choose one of them", lambda: hf_evaluate.path("zzz"), lambda: hf_evaluate.path("dig")),
     Case("did you mean 'dig'?", lambda: hf_evaluate.path("digg"), lambda: hf_evaluate.path("dig")),
     Case(

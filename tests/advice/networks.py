@@ -14,6 +14,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.randomized_model import randomize
+from hf_fourier.results.remarks import WITHOUT_GRADIENTS
 from tests.advice.case import PICTURES, Case, net
 from tests.models import tiny_models
 
@@ -209,7 +210,7 @@ CASES = [
         ],
     ),
     Case(
-        "use method='random_masks', 'shapley', 'occlusion' or 'filters' with domain='fourier:bands=octave'",
+        WITHOUT_GRADIENTS,
         lambda: _array_results(method="tracking"),
         lambda: [
             _array_results(method=method, domain="fourier:bands=octave")

@@ -13,7 +13,7 @@ from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, 
 from hf_fourier.evaluation.metrics.structure import feature_counts, specificity
 from hf_fourier.evaluation.random_perturbations import delete_random_subsets
 from hf_fourier.evaluation.wrong_labels import wrong_labels
-from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, FractionGrid
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, SAME_FRACTIONS, FractionGrid
 from hf_fourier.results.spectrum import merged
 from tests.advice.case import Case, explained, played, read, reader
 from tests.models import tiny_tokenizers
@@ -72,7 +72,7 @@ CASES = [
     ),
     Case("choose others", lambda: log_area([1.0], [0.1]), lambda: log_area([1.0, 1.0], [0.1, 0.2])),
     Case(
-        "correct it",
+        "correct `fraction`",
         lambda: delete_random_subsets(reader(), read(), fraction=0),
         lambda: delete_random_subsets(reader(), read(), fraction=0.1),
     ),
@@ -104,17 +104,17 @@ CASES = [
     ),
     Case("explain more examples", lambda: _concentration(["a", "b"]), lambda: _concentration(["a", "a", "b"])),
     Case(
-        "give `wrong_labels.wrong_labels` a grid that keeps it",
+        "pass `wrong_labels.wrong_labels` a FractionGrid that keeps 0.01, as grid=FractionGrid(keep=[…])",
         lambda: _selectivity(FractionGrid((0.5,), ())),
         lambda: _selectivity(DEFAULT_GRID),
     ),
     Case(
-        "perturb with a grid that has it, such as metrics.PAPER_GRID",
+        "perturb with this fraction among `fractions` (metrics.PAPER_GRID has every tenth)",
         lambda: _dig(FractionGrid((0.5,), (0.5,))),
         lambda: _dig(PAPER_GRID),
     ),
     Case(
-        "perturb with one grid",
+        SAME_FRACTIONS,
         lambda: _maintained(FractionGrid((0.1,), ()), FractionGrid((0.2,), ())),
         lambda: _maintained(FractionGrid((0.1,), ()), FractionGrid((0.1,), ())),
     ),

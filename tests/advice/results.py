@@ -85,7 +85,7 @@ CASES = [
     Case("choose a folder", lambda: read()[0].save(_file(Path(tempfile.mkdtemp()))), lambda: _whole()),
     Case("pass a folder that `save` wrote", lambda: Attribution.load(tempfile.mkdtemp()), lambda: _whole()),
     Case(
-        "explain it with a target",
+        "explain the example again with such a target",
         lambda: reader().perturb(
             reader().explain(tiny_tokenizers.text(7, 8, 9), target=lambda outputs: outputs.logits[:, 0])
         ),
@@ -113,7 +113,7 @@ CASES = [
         lambda: class_filter(explained(target=0)),
     ),
     Case(
-        "explain more, or share nothing",
+        "explain more examples; a profile of fewer must not be shared",
         lambda: federated_profile(explained(target=0), least=9),
         lambda: federated_profile(explained(target=0), least=3),
     ),

@@ -112,7 +112,11 @@ CASES = [
         lambda: [reader().explain(TEXTS, "ham"), reader().explain(TEXTS, 2)],
     ),
     Case("correct `target`", lambda: reader().explain(TEXTS, 7), lambda: reader().explain(TEXTS, 2)),
-    Case("correct it", lambda: reader().explain(TEXTS, batch_size=0), lambda: reader().explain(TEXTS, batch_size=1)),
+    Case(
+        "correct `batch_size`",
+        lambda: reader().explain(TEXTS, batch_size=0),
+        lambda: reader().explain(TEXTS, batch_size=1),
+    ),
     Case(
         "pass a.keep_top(…)",
         lambda: reader().predict(TEXTS[0], signal=torch.zeros(2, 2)),

@@ -13,9 +13,10 @@ from unittest import mock
 
 import numpy as np
 
-from hf_fourier.cli import console, evaluate, inputs, list, push, supported_models
+from hf_fourier.cli import console, evaluate, explain_recording, inputs, list, push, supported_models
 from hf_fourier.cli.share_options import PushRequest
 from hf_fourier.cli.targets import parse_targets
+from hf_fourier.report.hub.repository import check_name
 from tests.advice.case import Case
 from tests.advice.letters import COUNTS, _table
 from tests.advice.runs import _report, _saved
@@ -122,6 +123,10 @@ CASES = [
         lambda: parse_targets("at:"),
         lambda: [parse_targets("at:w7"), parse_targets("at:0=spam")],
     ),
+    Case("correct the name", lambda: check_name("cups"), lambda: check_name("ada/cups")),
+    Case("correct --batch-size", lambda: console.parse_batch_size("x"), lambda: console.parse_batch_size("4")),
+    Case("correct --seconds", lambda: explain_recording.check(-1, None), lambda: explain_recording.check(1, None)),
+    Case("correct --overlap", lambda: explain_recording.check(None, 1.5), lambda: explain_recording.check(None, 0.5)),
     Case("count content tokens from 0", lambda: parse_targets("span:a-b"), lambda: parse_targets("span:0-1")),
     Case(
         "write the text that follows", lambda: parse_targets("continuation:"), lambda: parse_targets("continuation: w8")
@@ -129,7 +134,7 @@ CASES = [
     Case("put a | between the two", lambda: parse_targets("contrast:ham"), lambda: parse_targets("contrast:ham|spam")),
     Case("write the class index after it", lambda: parse_targets("index:ham"), lambda: parse_targets("index:1")),
     Case(
-        "write the cosine as a number",
+        "write the threshold, the cosine that separates the two decisions, as in direction:VECTOR.npy@0.5",
         lambda: parse_targets(f"direction:{_array()}@half"),
         lambda: parse_targets(f"direction:{_array()}@.5"),
     ),

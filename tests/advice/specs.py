@@ -51,7 +51,7 @@ CASES = [
     _bound("give the edges in that unit", "fourier:bands=0-2 Hz", "fourier:bands=0-2 cycles/picture"),
     _bound("use 'octave', a number of bands, or edges", "fourier:bands=mel", "fourier:bands=2-3"),
     parsed("correct `level`", "wavelet:db2,level=0", "wavelet:db2,level=1"),
-    parsed("correct them", "stft:window=4,hop=8", "stft:window=8,hop=4"),
+    parsed("correct `window` or `hop`", "stft:window=4,hop=8", "stft:window=8,hop=4"),
     parsed("correct `steps`", "ffc:steps=0", "ffc:steps=1"),
     parsed("correct `kappa`", "ffc:kappa=-1", "ffc:kappa=.03"),
     parsed("correct `lam`", "ffc:lam=nan", "ffc:lam=1"),
@@ -84,7 +84,7 @@ CASES = [
         lambda: explained("response:representation=0"),
     ),
     Case(
-        "leave `as_goals` out",
+        "choose a classifier, or leave `as_goals` out",
         lambda: _of_another(True),
         lambda: _of_another(False),
     ),
@@ -99,7 +99,11 @@ CASES = [
     parsed("correct the spec", "ffc:kapa=.1", "ffc:kappa=.1"),
     Case("did you mean 'ffc'?", lambda: METHODS.parse("fffc"), lambda: METHODS.parse("ffc")),
     Case("choose one of them", lambda: METHODS.parse("zzz"), lambda: METHODS.parse("magnitude")),
-    Case("see the registered names", lambda: METHODS.parse(3), lambda: METHODS.parse(next(iter(METHODS)))),  # type: ignore[arg-type]
+    Case(
+        "see `hf-fourier methods` or `hf-fourier domains`",
+        lambda: METHODS.parse(3),
+        lambda: METHODS.parse(next(iter(METHODS))),
+    ),  # type: ignore[arg-type]
     Case(
         "see `pywt.wavelist(kind='discrete')`",
         lambda: explained(domain="wavelet:morl"),

@@ -81,6 +81,17 @@ def test_every_advice_of_the_source_is_followed_or_is_about_data() -> None:
     assert not left, "follow it in a case, or list it in `data.py`:\n" + "\n".join(sorted(left))
 
 
+def test_every_advice_names_what_to_change() -> None:
+    bare = re.compile(r"(add|correct|fix|perturb|repair) (it|them)")
+    known = {"repair or convert it"}
+    assert [
+        f"{a.where}: {a.pattern}"
+        for a in advices()
+        if a.pattern and bare.fullmatch(a.pattern.replace("\\", ""))
+        if a.pattern not in known
+    ] == []
+
+
 def _answered(advice: Advice) -> bool:
     if advice.pattern is None:
         return False

@@ -175,12 +175,12 @@ CASES = [
         lambda: _computed("dig", curve.PAPER_GRID),
     ),
     Case(
-        "perturb with a grid that keeps some fractions, such as `metrics.DEFAULT_GRID`",
+        "perturb with some kept fractions, such as those of `metrics.DEFAULT_GRID`",
         lambda: METRICS["maintain_rate"].compute({}),
         lambda: _computed("maintain_rate", curve.DEFAULT_GRID),
     ),
     Case(
-        "perturb with a grid that deletes some fractions, such as `metrics.PAPER_GRID`",
+        "perturb with some deleted fractions, such as those of `metrics.PAPER_GRID`",
         lambda: METRICS["r_flip"].compute({}),
         lambda: _computed("r_flip", curve.PAPER_GRID),
     ),
@@ -190,7 +190,8 @@ CASES = [
         _dice,
     ),
     Case(
-        "perturb with a grid that keeps `curve.SMALL_FRACTIONS`, and pass `wrong_labels.wrong_labels` to `columns`",
+        "perturb with `curve.SMALL_FRACTIONS` among the kept fractions, and pass `wrong_labels.wrong_labels` to "
+        "`columns`",
         lambda: _computed("selectivity"),
         lambda: _computed(
             "selectivity",
@@ -199,12 +200,12 @@ CASES = [
         ),
     ),
     Case(
-        "perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
+        "perturb with 0.5 (or the `fraction` that you pass) among the deleted fractions, as in `metrics.PAPER_GRID`",
         lambda: METRICS["faithfulness_of_spectra"].compute({}),
         lambda: _computed("faithfulness_of_spectra", curve.PAPER_GRID),
     ),
     Case(
-        "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
+        "perturb with 0.5 (or the `fraction` that you pass) among the kept fractions, as in `metrics.PAPER_GRID`",
         lambda: METRICS["input_fidelity"].compute({}),
         lambda: _computed("input_fidelity", curve.PAPER_GRID),
     ),
@@ -234,8 +235,8 @@ CASES = [
         lambda: _computed("sparseness", content=bool),
     ),
     Case(
-        "perturb with replacement='zero' and a grid that keeps 0.04 (or the `fraction` that you pass); make the table "
-        "with `columns(results, content=True)`",
+        "perturb with replacement='zero' and with 0.04 (or the `fraction` that you pass) among the kept fractions; "
+        "make the table with `columns(results, content=True)`",
         lambda: load("conciseness").compute(**columns(played())),
         lambda: _computed("conciseness", curve.DEFAULT_GRID, content=bool),
     ),

@@ -214,7 +214,7 @@ def test_fits_of_the_same_directions_with_other_weights_are_not_the_same():
     explainer = FourierExplainer(network, labels=["no", "yes"], axes=("time",), outputs="logits")
     results = [explainer.explain(torch.ones(3), method="gradient_input", domain=domain) for domain in (one, other)]
     explainer.perturb(results, (0.5,))
-    with pytest.raises(InputError, match="several layouts"):
+    with pytest.raises(InputError, match="different domains or input shapes"):
         merged([(result, 1.0) for result in results], 0.5)
     with pytest.raises(InputError, match="in one domain"):
         columns(results, top=0.5)

@@ -335,7 +335,7 @@ def test_methods_that_need_a_gradient_say_which_do_not(method):
 def test_what_detaches_its_input_is_explained_without_a_gradient():
     net = linear()
     explainer = FourierExplainer(torch.no_grad()(lambda x: net(x)), axes="time")
-    with pytest.raises(ModelError, match=r"without a gradient.*occlusion"):
+    with pytest.raises(ModelError, match=r"needs no gradient.*occlusion"):
         explainer.explain(picture(16))
     expected = FourierExplainer(net, axes="time").explain(picture(16), method="occlusion")
     torch.testing.assert_close(explainer.explain(picture(16), method="occlusion").scores, expected.scores)

@@ -237,7 +237,7 @@ def test_one_table_from_a_model_to_every_metric() -> None:
     reached = np.mean([other.curve.at("keep", 0.04).agreement for (other,) in wrong])
     assert (share["own_kept_at_0.04"], share["wrong_reached_at_0.04"]) == (own, reached)
     few = columns(results, wrong=wrong_labels.wrong_labels(explain, results, grid=FractionGrid(keep=(0.3,))))
-    with pytest.raises(InputError, match=r"without a point at 0\.01"):
+    with pytest.raises(InputError, match=r"do not keep the fraction 0\.01"):
         METRICS["selectivity"].compute(few)
 
 

@@ -101,7 +101,7 @@ def test_what_is_tried(explainer):
 
 
 def test_wrong_arguments(explainer):
-    with pytest.raises(InputError, match="a mistake"):
+    with pytest.raises(InputError, match="one that it misclassifies"):
         explainer.rectify(sound(1, 0), "absent")
     with pytest.raises(InputError, match="one for each"):
         explainer.rectify([sound(0, 1)], "absent")

@@ -216,7 +216,7 @@ def test_a_layer_by_name(library):
 
 
 def test_what_has_no_grid_is_refused():
-    with pytest.raises(ModelError, match="grid of the signal's places"):
+    with pytest.raises(ModelError, match="outputs correspond to positions of the input"):
         attribute(torch.nn.Linear(8, 2), noise(1, 8, dtype=torch.float32), method="gradcam")
     with pytest.raises(ModelError, match="a callable without layers"):
         attribute(lambda x: torch.stack([x.sum(1), x[:, 0]], 1), noise(1, 8), method="gradcam")

@@ -69,11 +69,22 @@ RETIRED = {
     r"\bstood in for\b|\bput into another\b": "replaced by, inserted into",
     r"\bas loud as each other\b|\bhandicapped\b": "of the same amplitude, faulty",
     r"\bcarried to (?:the )?(?:features|frequencies|positions)\b": "converted to",
+    r"\bneeds? no gradient \((?:random\b(?!_)|magnitude|low_frequency)": "random_masks, shapley, occlusion, filters",
+    r"\b(?:perturb with|give \S+|with) (?:one|a) grid\b|\ba grid that (?:keeps|deletes|has)\b"
+    r"|\bgrid of the signal's places\b": "the same fractions; outputs that correspond to positions",
+    r"\bone (?:with an order|run a folder)\b|\baxis with an order\b": "along which order matters; one run per folder",
+    r"\bfor a head that reads\b|\bsignal without units\b|\bsee the registered names\b": "of kind; `hf-fourier methods`",
+    r"\bshare nothing\b|\bask a `ModelSpectrum`|\bwrite the cosine\b": "say what to do",
+    r"\b(?:several|different) layouts\b|\bknows labels\b|\bwhich Accelerate sees\b": "say what differs",
+    r"\b(?:merged into|but there is|evidence for|against) (?:one|the) answer\b|\bchanges no answer\b"
+    r"|\b(?:keep|lose) the answer\b|\bdoes to the answer\b|\btoken's answer\b": "prediction",
     r"\bin need of data\b|\bwhat went and what\b": "say what is missing, or was deleted",
 }
 #: Phrases that hold a retired word in its ordinary meaning.
 ORDINARY = re.compile(
-    r"leaf (?:node|module|Variable)|autograd leaf|leave the house|play(?:er)?s? (?:a|the) (?:clip|sound)", re.I
+    r"without a layer that has a grid of the signal's places|"  # a recorded message of an earlier version
+    r"leaf (?:node|module|Variable)|autograd leaf|leave the house|play(?:er)?s? (?:a|the) (?:clip|sound)",
+    re.I,
 )
 
 

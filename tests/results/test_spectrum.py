@@ -132,10 +132,10 @@ def test_what_cannot_be_merged():
         with pytest.raises(InputError, match="no examples"):
             merged(nothing, 0.5)
     for other in (explained(n=10)[0], explained(domain="cosine")[0]):
-        with pytest.raises(InputError, match="several layouts"):
+        with pytest.raises(InputError, match="different domains or input shapes"):
             merged([(results[0], 1.0), (other, 1.0)], 0.5)
     # A layout of as many features in another domain, and one of the same domain with others.
     same_size = explained(domain="cosine", n=5)[0]
     assert len(same_size.layout) == len(results[0].layout)
-    with pytest.raises(InputError, match="several layouts"):
+    with pytest.raises(InputError, match="different domains or input shapes"):
         merged([(results[0], 1.0), (same_size, 1.0)], 0.5)

@@ -132,7 +132,7 @@ def test_merging_weighs_by_seconds_and_not_by_loudness() -> None:
     np.testing.assert_allclose(both.power, (3 * one.power + other.power) / 4, rtol=1e-6)
     again = merged([(one, 1.5), (one, 1.5), (other, 1.0)], 0.04)
     np.testing.assert_allclose(again.score, both.score, atol=1e-9)
-    with pytest.raises(InputError, match="several layouts"):
+    with pytest.raises(InputError, match="different domains or input shapes"):
         merged([(one, 1.0), (explain_other_length(explain), 1.0)], 0.04)
     with pytest.raises(InputError, match="no examples"):
         merged([], 0.04)

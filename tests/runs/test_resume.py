@@ -291,5 +291,5 @@ def test_a_run_that_an_earlier_version_began_is_not_said_to_have_other_labels(fo
     values["settings"]["labels"] = "0" * 32
     kept = {name: value for name, value in values.items() if not name.startswith("digest")}
     (folder / MANIFEST).write_bytes(sealed(kept))
-    with pytest.raises(InputError, match=r"earlier version.*go on with that version"):
+    with pytest.raises(InputError, match=r"earlier version.*continue it with that version"):
         run(texts(COUNT), folder, **OPTIONS)

@@ -195,7 +195,12 @@ def without(do: str | None, words: str | None = None) -> Any:
         outputs.logits = NoBackward.apply(outputs.logits)
         return outputs
 
-    return look(sight(change), method="ffc" if do is None else re.search(r"\((\w+), \w+", do)[1])
+    if do is None:
+        return look(sight(change), method="ffc")
+    names, domain = re.search(r"\(([^)]+)\), with domain='([^']+)'", do).groups()
+    found = [look(sight(change), method=name, domain=domain) for name in re.findall(r"\w+", names.replace(" or ", " "))]
+    assert len(found) == 4
+    return [one for results in found for one in results]
 
 
 def raised(error: Exception, fix: str) -> Callable[[str | None], Any]:

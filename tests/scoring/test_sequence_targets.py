@@ -99,7 +99,7 @@ def test_a_contrast_is_a_difference_of_two_logits():
     assert isinstance(named, ContrastHead)
     assert named.name_target(frozen[0])[1] == "yes rather than no"
     assert head_for_target(head, None) is head
-    with pytest.raises(TargetError, match="2 answers at once"):
+    with pytest.raises(TargetError, match="2 predictions per example"):
         head.freeze(noise(1, 2, 3), [Contrast(0, 1)])
 
 

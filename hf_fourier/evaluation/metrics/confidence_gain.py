@@ -9,7 +9,7 @@ from hf_fourier.evaluation.metrics.table import KEEP_COLUMNS
 from hf_fourier.results.curve import Curve
 
 _READS = (*KEEP_COLUMNS, "clean")
-_NEEDS = "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`"
+_NEEDS = "perturb with 0.5 (or the `fraction` that you pass) among the kept fractions, as in `metrics.PAPER_GRID`"
 _SOURCE = (
     "Chattopadhay et al. 2018 (arXiv 1710.11063); for sounds L-MAC (arXiv 2403.13086), whose code applies a softmax "
     "to probabilities; here the probabilities themselves"

@@ -126,7 +126,10 @@ CONCISENESS = register(
         reads=(*KEEP_COLUMNS, "clean", "kept_l1", "kept_signal_l1"),
         range="0 and above",
         better="higher",
-        needs=f"perturb with replacement='zero' and a grid that keeps 0.04 (or the `fraction` that you pass); {_NEEDS}",
+        needs=(
+            "perturb with replacement='zero' and with 0.04 (or the `fraction` that you pass) among the kept fractions; "
+            f"{_NEEDS}"
+        ),
         limits=(
             "The ratio has no upper bound, so a few examples determine the mean; read the median. It rewards weak "
             "features that suffice, which a method can find without their being evidence."

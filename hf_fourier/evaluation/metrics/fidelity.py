@@ -40,7 +40,9 @@ FAITHFULNESS_OF_SPECTRA = register(
         reads=(*DELETE_COLUMNS, "clean"),
         range="−1 to 1",
         better="higher",
-        needs="perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
+        needs=(
+            "perturb with 0.5 (or the `fraction` that you pass) among the deleted fractions, as in `metrics.PAPER_GRID`"
+        ),
         limits=(
             "It ignores the order within the deleted part; on planted models the true ranking and the magnitude get "
             "the same value. The paper reports the median."
@@ -60,7 +62,7 @@ INPUT_FIDELITY = register(
         reads=("kept", "kept_decision"),
         range="0 to 1",
         better="higher",
-        needs="perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
+        needs="perturb with 0.5 (or the `fraction` that you pass) among the kept fractions, as in `metrics.PAPER_GRID`",
         limits=(
             "With half of the features most rankings succeed, the magnitude as often as a true ranking; "
             "`maintain_rate` has smaller fractions."

@@ -9,7 +9,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.statistics import Summary, summarise
 from hf_fourier.evaluation.metrics.table import Table, common_kept, kept_decisions
-from hf_fourier.results.curve import SAME, Curve, common_fractions, common_replacement, maintained
+from hf_fourier.results.curve import SAME, SAME_FRACTIONS, Curve, common_fractions, common_replacement, maintained
 
 
 def maintain_rate(
@@ -57,9 +57,7 @@ def _maintain_rate_from_table(
     chosen = common if fractions is None else list(fractions)
     inner = [fraction for fraction in chosen if 0 < fraction < 1 or fractions is not None]
     if not inner:
-        raise InputError(
-            "curves without a kept fraction in common", "at least one between 0 and 1", "perturb with one grid"
-        )
+        raise InputError("curves without a kept fraction in common", "at least one between 0 and 1", SAME_FRACTIONS)
     decided = [[float(decision >= least) for decision in row] for row in kept_decisions(table, inner)]
     by_fraction = {fraction: [row[i] for row in decided] for i, fraction in enumerate(inner)}
     mean = [math.fsum(row) / len(row) for row in decided]
@@ -80,11 +78,11 @@ MAINTAIN_RATE = register(
         range="0 to 1; `maintain_rate` is the mean over the kept fractions, `least_kept` a fraction of the features",
         better="higher",
         reversed=("least_kept",),
-        needs="perturb with a grid that keeps some fractions, such as `metrics.DEFAULT_GRID`",
+        needs="perturb with some kept fractions, such as those of `metrics.DEFAULT_GRID`",
         limits=(
-            "Whether a prediction is kept is not monotone in the fraction, so `least_kept` is an upper bound on the "
-            "grid. A high rate does not show that the features are evidence: a ranking for a wrong label may do as "
-            "well (see `selectivity`)."
+            "Whether a prediction is kept is not monotone in the fraction, so `least_kept` is an upper bound: only "
+            "the fractions of the curve are tried. A high rate does not show that the features are evidence: a ranking "
+            "for a wrong label may do as well (see `selectivity`)."
         ),
         reference="arXiv 2411.18343",
         per_example=_maintain_rate_from_table,

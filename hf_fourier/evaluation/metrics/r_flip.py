@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.table import Table, curves_of
-from hf_fourier.results.curve import Curve, common_replacement
+from hf_fourier.results.curve import SAME_FRACTIONS, Curve, common_replacement
 
 
 def flipped(curves: Sequence[Curve]) -> dict[float, float]:
@@ -29,7 +29,7 @@ def flipped(curves: Sequence[Curve]) -> dict[float, float]:
     fractions = [point.fraction for point in curves[0].of("delete")]
     common = [fraction for fraction in fractions if all(curve.find("delete", fraction) for curve in curves)]
     if not common:
-        raise InputError("curves without a common fraction deleted", "results perturbed with one grid", "perturb them")
+        raise InputError("curves without a deleted fraction in common", "at least one", SAME_FRACTIONS)
     return {
         fraction: sum(curve.at("delete", fraction).agreement < 1 for curve in curves) / len(curves)
         for fraction in common
@@ -39,7 +39,7 @@ def flipped(curves: Sequence[Curve]) -> dict[float, float]:
 def r_flip(curves: Sequence[Curve], q: float = 0.5) -> float | None:
     """The least fraction of top features whose deletion changes the predictions of a fraction `q` of the examples.
 
-    It is as fine as the grid, an upper bound: fractions in between were not evaluated. It shows what changes a
+    It is an upper bound: only the fractions of the curve are evaluated. It shows what changes a
     prediction, not what the prediction rested on. Deleting what a signed gradient ranks first (`freqx`,
     `gradient_input`) is a step down that gradient: on text it changes predictions at once, as an attack does. On
     natural images the strongest frequencies alone (`magnitude`) change them fast, too. Compare with the controls, and
@@ -50,7 +50,7 @@ def r_flip(curves: Sequence[Curve], q: float = 0.5) -> float | None:
         q: Fraction of examples, above 0 and up to 1.
 
     Returns:
-        A fraction of features, 0 to 1; None if no fraction of the grid changes so many.
+        A fraction of features, 0 to 1; None if no fraction of the curve changes so many.
 
     Raises:
         InputError: If `q` is out of range, or the curves have no fraction in common.
@@ -85,11 +85,12 @@ R_FLIP = register(
         ),
         better="lower",
         reversed=("flipped_at_",),
-        needs="perturb with a grid that deletes some fractions, such as `metrics.PAPER_GRID`",
+        needs="perturb with some deleted fractions, such as those of `metrics.PAPER_GRID`",
         limits=(
             "It shows what changes the prediction, not what it depended on: deleting what a signed gradient ranks "
-            "first is a step down that gradient. It is an upper bound on the grid. On natural images, deleting the "
-            "strongest frequencies changes predictions as fast; compare with `magnitude`."
+            "first is a step down that gradient. It is an upper bound: only the fractions of the curve are "
+            "tried. On natural images, deleting the strongest frequencies changes predictions as fast; compare with "
+            "`magnitude`."
         ),
         reference="this library, for FreqX",
         per_example=_r_flip_from_table,

@@ -88,7 +88,8 @@ SELECTIVITY = register(
         better="higher",
         reversed=("wrong_reached_at_",),
         needs=(
-            "perturb with a grid that keeps `curve.SMALL_FRACTIONS`, and pass `wrong_labels.wrong_labels` to `columns`"
+            "perturb with `curve.SMALL_FRACTIONS` among the kept fractions, and pass `wrong_labels.wrong_labels` to "
+            "`columns`"
         ),
         limits=(
             "A wrong label may be reached because the input contains evidence for it (a runner-up), or because the "

@@ -220,8 +220,9 @@ def wrong_reached(table: Table, row: int, fraction: float) -> float:
     for kept, rate in zip(table["wrong_kept"][row], table["wrong_reached"][row], strict=True):
         if abs(kept - fraction) < SAME:
             return float(rate)
-    got = f"wrong labels without a point at {fraction:g}"
-    raise InputError(got, "ones with it", "give `wrong_labels.wrong_labels` a grid that keeps it")
+    got = f"results for wrong labels whose curves do not keep the fraction {fraction:g}"
+    do = f"pass `wrong_labels.wrong_labels` a FractionGrid that keeps {fraction:g}, as grid=FractionGrid(keep=[…])"
+    raise InputError(got, "curves with it", do)
 
 
 def _points(table: Table, row: int, mode: Mode, name: str) -> Iterable[CurvePoint]:

@@ -70,7 +70,9 @@ def of_one_layout(results: Sequence[Attribution]) -> Attribution:
         raise InputError("no results", "at least one", "pass explained examples")
     first = results[0].layout
     if any((one.layout.domain, one.layout.signal) != (first.domain, first.signal) for one in results):
-        raise InputError("results of different layouts", "one domain and one signal's shape", "cut inputs to one size")
+        raise InputError(
+            "results of different domains or input shapes", "one domain and one shape", "cut inputs to one size"
+        )
     return results[0]
 
 
@@ -97,7 +99,8 @@ def federated_profile(results: Sequence[Attribution], least: int = LEAST) -> Flo
         InputError: If there are fewer, or their features differ.
     """
     if len(results) < max(1, least):
-        raise InputError(f"{len(results)} examples", f"at least {max(1, least)}", "explain more, or share nothing")
+        do = "explain more examples; a profile of fewer must not be shared"
+        raise InputError(f"{len(results)} examples", f"at least {max(1, least)}", do)
     of_one_layout(results)
     magnitudes = torch.stack([result.scores.abs() for result in results])
     total = magnitudes.sum(1, keepdim=True)
@@ -107,9 +110,11 @@ def federated_profile(results: Sequence[Attribution], least: int = LEAST) -> Flo
 def contributions(
     profiles: Float[Tensor, "clients features"], examples: Sequence[int] | None = None
 ) -> Float[Tensor, " clients"]:
-    """How much each client's profile is like that of all others: the cosine with their mean, 0 to 1.
+    """The agreement of each client's profile with those of all others: the cosine with their mean, 0 to 1.
 
-    Likeness to the others is no proof of use to the model: hold it against what accuracy loses without the client.
+    It is called a contribution in federated learning, and has nothing to do with contributions of features. Agreement
+    with the others does not show that a client is of use to the model: compare it with the accuracy that is lost
+    without the client.
 
     Args:
         profiles: One per client, at least two.

@@ -26,6 +26,8 @@ ALL = "all"
 SHAPLEY, CUTS = "shapley", ("low-pass", "high-pass")
 #: What an accuracy may count.
 QUANTITIES = ("accuracy", "decisions kept", "target predicted")
+#: What to do where a saved summary does not hold what is asked of it.
+COMPUTE_AGAIN = "compute the spectrum again by explainer.spectrum(…), whose result has all of them"
 
 
 class SpectrumMeans(ABC):
@@ -240,7 +242,8 @@ class SpectrumSummary(SpectrumMeans):
         """
         best = self.bands[self.best].name
         if (other, group) != (best, ALL):
-            raise InputError(f"differences to {other!r} in {group!r}", f"{best!r} in {ALL!r}", "ask a `ModelSpectrum`")
+            expected = f"{best!r} in {ALL!r}, the only ones that a saved summary holds"
+            raise InputError(f"differences to {other!r} in {group!r}", expected, COMPUTE_AGAIN)
         return self.gaps
 
     def half_point(self, name: str, group: str = ALL, seed: int = 0) -> MeanInterval:
@@ -250,8 +253,8 @@ class SpectrumSummary(SpectrumMeans):
             InputError: If it is no filter with a cut-off, or `group` not all examples.
         """
         if name not in self.half or group != ALL:
-            expected = f"{' or '.join(self.half)} in {ALL!r}"
-            raise InputError(f"the cut-off of {name!r} in {group!r}", expected, "ask a `ModelSpectrum`")
+            expected = f"{' or '.join(self.half)} in {ALL!r}, the only ones that a saved summary holds"
+            raise InputError(f"the cut-off of {name!r} in {group!r}", expected, COMPUTE_AGAIN)
         return self.half[name]
 
     def clean_accuracy(self) -> MeanInterval:

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.domains import SignalShape
 from hf_fourier.domains.bands import WHOLE
-from hf_fourier.errors import InputError, SpecError, real_number, whole_number
+from hf_fourier.errors import ORDERED, InputError, SpecError, real_number, whole_number
 from hf_fourier.evaluation.studies.heat_map import WaveAxis
 from hf_fourier.methods.filters import MEASURES, measures
 from hf_fourier.scoring.batching import MicroBatcher
@@ -74,7 +74,7 @@ class Waves:
         """
         axes = wave_axes(signal)
         if not axes:
-            raise SpecError("a signal with channels only", "at least one axis with an order", "explain another signal")
+            raise SpecError("a signal with channels only", ORDERED, "explain another signal")
         size = self.size or SIZES.get(len(axes), 5)
         numbers = [self._numbers(signal.shape[dim], rate, size, len(axes)) for dim, rate, _ in axes]
         signed = numbers if len(axes) == 1 else [sorted({-k for k in own} | set(own)) for own in numbers]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from hf_fourier.domains import Axis, SignalShape
-from hf_fourier.errors import InputError, brief, is_list_like, real_number
+from hf_fourier.errors import ORDERED, InputError, brief, is_list_like, real_number
 from hf_fourier.results.views import ImageView, NoView, SeriesView, SoundView, View, VolumeView
 from hf_fourier.typing import Tensor
 
@@ -57,7 +57,7 @@ class AxisNames:
             raise InputError(got, "the names of an example's last axes", do)
         names = tuple(CHANNEL if name.lower() in ("channels", CHANNEL) else name for name in names)
         if set(names) == {CHANNEL}:
-            raise InputError(f"axes {names}", "one with an order at least", "name it, as axes=('channel', 'time')")
+            raise InputError(f"axes {names}", ORDERED, "name it, as axes=('channel', 'time')")
         if rate is not None and "time" not in names:
             raise InputError(f"sampling_rate {rate:g} of axes {names}", "an axis 'time'", "call it that in `axes`")
         return cls(names, rate)

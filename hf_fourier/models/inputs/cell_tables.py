@@ -138,7 +138,7 @@ def _matrix_market(folder: Path) -> tuple[Any, Any, Any]:
     genes = next((file for name in _GENES if (file := _found(folder, name)) is not None), None)
     if matrix is None or barcodes is None or genes is None:
         got = f"{folder.name!r} without {_BARCODES if barcodes is None else _GENES[0]}"
-        raise InputError(got, "matrix.mtx, barcodes.tsv and features.tsv, plain or .gz", "add it")
+        raise InputError(got, "matrix.mtx, barcodes.tsv and features.tsv, plain or .gz", "add this file to the folder")
     counts = io.mmread(matrix).T.tocsr()
     plain: dict[str, Any] = {
         "sep": "\t",

@@ -135,7 +135,7 @@ def cells_and_column(data: Any, column: str | None) -> tuple[Sequence[dict[str, 
 def _column(table: Any, names: Sequence[str], column: str) -> Any:
     if column not in names:
         known = f"one of {', '.join(map(str, names))}" if len(names) else "a table with columns"
-        raise InputError(f"column {column!r}", known, "correct it")
+        raise InputError(f"column {column!r}", known, "correct the name of the column")
     return table[column]
 
 

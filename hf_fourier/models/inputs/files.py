@@ -93,7 +93,7 @@ def read_sequences(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
     lines = [line.strip() for line in text.splitlines()]
     records = _fastq(name, lines) if text.lstrip().startswith("@") else _fasta(name, lines)
     if not records:
-        raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct it")
+        raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct the file")
     if bare := [header for header, letters in records if not letters]:
         got = f"the FASTA header {bare[0][:60]!r} without letters below it"
         raise InputError(got, "a sequence", "pass the sequence alone, or with its header in the line above")
@@ -107,7 +107,8 @@ def _fasta(name: str, lines: list[str]) -> list[tuple[str, str]]:
             parts.append((line[1:].strip(), []))
         elif line and not line.startswith(";"):
             if not parts:
-                raise InputError(f"{name} with letters before its first header", "FASTA, with '>' first", "correct it")
+                got = f"{name} with letters before its first header"
+                raise InputError(got, "FASTA, with '>' first", "correct the file")
             parts[-1][1].append(line)
     return [(header, "".join(letters)) for header, letters in parts]
 
@@ -123,7 +124,7 @@ def _fastq(name: str, lines: list[str]) -> list[tuple[str, str]]:
         if not header.startswith("@") or not mark.startswith("+") or len(letters) != len(qualities):
             got = f"{name}, whose line {start + 1} begins no FASTQ record"
             expected = "four lines a record: '@' and a header, the letters, '+', a quality for each letter"
-            raise InputError(got, expected, "correct it")
+            raise InputError(got, expected, "correct the file")
         records.append((header[1:].strip(), letters))
         start += 4
     read = [record for record in records if record[1]]
@@ -265,7 +266,7 @@ def _chat_or_cell(path: Path) -> Any:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         got = f"{path.name!r}, which is not JSON ({error})"
-        raise InputError(got, EXPECTED, "correct it") from error
+        raise InputError(got, EXPECTED, "correct the file") from error
     if is_chat(value):
         return value["messages"] if isinstance(value, dict) else value
     if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("genes", "values")):

@@ -77,7 +77,9 @@ def refuse_names(text: str, what: str = "text") -> None:
     folder = os.path.isdir(name)
     got = f"{shown!r}, the name of a {'folder' if folder else 'file'}" + ("" if there else " that does not exist")
     if what != "text":
-        raise InputError(got, f"a {what}, or a FASTA file that exists", "pass the letters themselves, or correct it")
+        raise InputError(
+            got, f"a {what}, or a FASTA file that exists", "pass the letters themselves, or correct the path"
+        )
     do = "pass open(name, encoding='utf-8').read(), or for a table explain_dataset(name)"
     if folder:
         do = "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]"

@@ -27,7 +27,8 @@ PLACES = {
     False: "Each place is one wave of that frequency and direction, added to every example; 0 is in the middle.",
 }
 CAPTION = (
-    "Bars: 95 % intervals.\nGrey line: the clean examples. A wave that changes no answer can still affect the model."
+    "Bars: 95 % intervals.\n"
+    "Grey line: the clean examples. A wave that changes no prediction can still affect the model."
 )
 
 

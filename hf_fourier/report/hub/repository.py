@@ -244,7 +244,9 @@ def check_name(repo_id: str) -> None:
     """
     parts = repo_id.split("/") if isinstance(repo_id, str) else []
     if len(parts) != 2 or not all(_PART.fullmatch(part) for part in parts) or repo_id.endswith(".git"):
-        raise InputError(f"the repository {repo_id!r}", "user/name, of letters, digits, '-', '_' and '.'", "correct it")
+        raise InputError(
+            f"the repository {repo_id!r}", "user/name, of letters, digits, '-', '_' and '.'", "correct the name"
+        )
 
 
 def _ready(api: HfApi, repo_id: str, kind: str, private: bool, sdk: str | None) -> tuple[list[str], bool]:

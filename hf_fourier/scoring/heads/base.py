@@ -87,12 +87,12 @@ class Head(ABC):
     def _checked_target(self, target: TargetSpec) -> TargetSpec:
         if not isinstance(target, self.target_types):
             others = "".join(f", {kind.__name__}" for kind in self.target_types)
-            got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
+            got = f"a target of type {type(target).__name__} for a head of kind {self.name!r}"
             raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
         if isinstance(target, Contrast):
             for one in (target.this, target.other):
                 if isinstance(one, (TargetSpec, Mapping, list, tuple)) or one is None or callable(one):
-                    got = f"a contrast with a {type(one).__name__} in it for a head that reads a {self.name}"
+                    got = f"a contrast with a {type(one).__name__} in it for a head of kind {self.name!r}"
                     raise TargetError(got, "two classes, each by index or label", "pass Contrast('this', 'other')")
             return Contrast(self._class(target.this), self._class(target.other))
         if isinstance(target, Position):
@@ -206,8 +206,8 @@ class Head(ABC):
         Raises:
             TargetError: If the head does not name one class of several.
         """
-        got = f"an answer of another label by a head that reads a {self.name}"
-        raise TargetError(got, "one class of a softmax", "leave `as_goals` out")
+        got = f"another label as the goal, of a head of kind {self.name!r}"
+        raise TargetError(got, "one class of a softmax", "choose a classifier, or leave `as_goals` out")
 
     @abstractmethod
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:

@@ -51,7 +51,8 @@ class Categorical(Head):
         """One class for each softmax of a row."""
         if isinstance(target, Position):
             if predicted.ndim != 1:
-                raise TargetError(f"{target}, but there is one answer", "a class", "leave `Position` out")
+                got = f"{target} for a model with one prediction per example"
+                raise TargetError(got, "a class", "leave `Position` out")
             place = checked_index(target.position, len(predicted), {}, "position")
             index = predicted[place] if target.label is None else checked_index(target.label, classes, self.labels)
             alone = torch.full_like(predicted, IGNORED)

@@ -44,15 +44,15 @@ class ContrastHead(Head):
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 3"]:
         """Both classes, and the side of the clean prediction (±1)."""
         if logits.ndim != 2:
-            got = f"a contrast of {logits.shape[1]} answers at once"
-            raise TargetError(got, "one answer", "explain one of them by Position(position, label)")
+            got = f"a contrast for a model with {logits.shape[1]} predictions per example"
+            raise TargetError(got, "one prediction", "explain one of them by Position(position, label)")
         pairs = []
         for target in targets:
             if not isinstance(target, Contrast):
                 raise TargetError(f"target {target!r} beside a contrast", "a Contrast", "explain them in two calls")
             pair = [checked_index(one, logits.shape[1], self.labels) for one in (target.this, target.other)]
             if pair[0] == pair[1]:
-                raise TargetError(f"{target}, of an answer with itself", "two different ones", "correct `target`")
+                raise TargetError(f"{target}, of a label with itself", "two different ones", "correct `target`")
             pairs.append(pair)
         index = to_device(torch.tensor(pairs), logits.device)
         side = torch.where(_gap(logits, index) > 0, 1, -1)

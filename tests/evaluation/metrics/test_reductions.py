@@ -109,7 +109,7 @@ def test_heads_without_a_confidence_and_points_that_are_missing_are_refused() ->
             metric(value)
     short = curve(keep={0.1: 0.5})
     for metric in (dig.dig, insertion_deletion.insertion, dice_retention.dice_retention, fidelity.input_fidelity):
-        with pytest.raises(InputError, match="perturb with a grid"):
+        with pytest.raises(InputError, match="perturb with this fraction among"):
             metric(short)
 
 

@@ -41,7 +41,7 @@ def test_a_concept_is_the_top_of_the_mean_ranking():
 def test_results_that_do_not_belong_together():
     with pytest.raises(InputError, match="one class"):
         class_filter([*explained(2), *explained(2, target=0)])
-    with pytest.raises(InputError, match="layouts"):
+    with pytest.raises(InputError, match="different domains or input shapes"):
         concept([*explained(2), *explained(2, length=23)])
     with pytest.raises(InputError, match="gradient"):
         class_filter(explained(2, method="magnitude"))

@@ -194,7 +194,7 @@ def test_tables_checks_controls_and_curves_are_as_for_other_scores() -> None:
     curves = delete_genes(explain, results, (0.1, 0.2, 0.5), orders=orders)
     for curve, expected in zip(found.curves[SEQUENTIAL], curves, strict=True):
         assert curve.confidences("delete", (0.1, 0.5)) == pytest.approx(expected.confidences("delete", (0.1, 0.5)))
-    note = "the model reads its answer at the first gene: where that is deleted, another one is read"
+    note = "the model makes its prediction at the first gene: where that is deleted, another one is read"
     assert note in scored("V1").table().notes
     assert note not in found.table().notes
 
