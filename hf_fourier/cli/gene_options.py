@@ -24,8 +24,9 @@ class GenesRequest:
     by: Annotated[
         str,
         typer.Option(
-            help="The score of a gene: sequential_contributions (computed again as top genes are deleted), "
-            "contributions (once), deletion or mask (one gene at a time), or a method."
+            help="What the score of a gene is (not a grouping; see --groupby): sequential_contributions (computed "
+            "again each time that top genes are deleted), contributions (computed once), deletion or mask (one gene at "
+            "a time, deleted or replaced by `<mask>`), or a method."
         ),
     ] = "sequential_contributions"
     target: TargetText = None
@@ -36,7 +37,10 @@ class GenesRequest:
         str | None, typer.Option(help="Fractions of genes to keep and to delete, such as .04,.1. By default none.")
     ] = None
     check: Annotated[
-        int, typer.Option(help="Number of top genes of each cell to delete one at a time as well.", min=0)
+        int,
+        typer.Option(
+            help="Also delete each of this many top genes of a cell by itself, and measure the effect.", min=0
+        ),
     ] = 5
     perturb: Annotated[
         str | None,

@@ -23,12 +23,22 @@ MANY = 2**20
 PROPERTIES = (
     "Forward and backward passes are those of one example. complete: the scores sum to a known total; seeded: draws "
     "random numbers; attack: its result also has an adversarial input; control: does not use the model. "
-    "The documentation has a page for each method, with its formula and parameters."
+    "The documentation has a page for each method, with its formula and parameters.\n"
+    "Scores of features are the numbers by which they are ranked. s: the score that is explained, an output such as a "
+    "log-probability; x, x0: the input and a baseline; F, A, φ: coefficient, amplitude and phase (F0: baseline); "
+    "G: gradient (Ḡ: the mean); k: a feature; ∅: no feature.\n"
+    "lift: how a map over positions becomes scores of features. transport: scores with the sum of the map; gradient: "
+    "the magnitude of the gradient with respect to each coefficient; magnitude: the magnitudes of the map's own "
+    "coefficients; none: the lift that suits the map."
 )
+#: How a method or a domain is written.
+SPEC = "Write NAME:parameter=value,parameter=value; values alone fill the parameters in the listed order."
 #: The same of the domains.
 DOMAIN_PROPERTIES = (
     "Parseval: the powers of the features sum to that of the signal; redundant: more coefficients than the signal has "
-    "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each."
+    "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each; channels: apart "
+    "makes a band of each channel, together one of all; directions, times: into how many directions or parts of the "
+    "signal each band is cut."
 )
 
 #: What `described_methods` and `described_domains` return, so that the lists need no torch; `python -m
@@ -67,7 +77,7 @@ def show_methods(as_json: bool = False) -> None:
     ]
     columns = ["method", "forward + backward", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
-    print_line(result_console(), PROPERTIES)
+    print_line(result_console(), f"{SPEC}\n{PROPERTIES}")
     names = {one["row"]["name"]: ", ".join(one["aliases"]) for one in methods if one["aliases"]}
     print_line(result_console(), f"Other names: {'; '.join(f'{also} for {name}' for name, also in names.items())}")
     missing = "; ".join(f"{method['row']['name']} ({method['needs']})" for method in known if method not in methods)
@@ -109,7 +119,7 @@ def show_domains(as_json: bool = False) -> None:
         return
     columns = ["domain", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Domains (no model passes)", columns, known["rows"], left=len(columns)))
-    print_line(result_console(), DOMAIN_PROPERTIES)
+    print_line(result_console(), f"{SPEC}\n{DOMAIN_PROPERTIES}")
     for reason in known["reasons"]:
         print_line(result_console(), reason)
 
@@ -249,7 +259,7 @@ def _properties(domain: Any) -> str:
         return str(reason)
     basis = domain.bind(signal)
     parseval = "Parseval" if basis.parseval else "the adjoint is another map"
-    return f"{parseval}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
+    return f"{parseval}, {'not redundant' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
 
 
 def _first_line(cls: Any) -> str:

@@ -28,7 +28,9 @@ class MutationsRequest:
     target: TargetText = None
     places: Annotated[
         str | None,
-        typer.Option(help="Places to substitute, counted from 1: 98-101,120.", show_default="all letters"),
+        typer.Option(
+            help="Positions to substitute, counted from 1 (in Python from 0): 98-101,120.", show_default="all letters"
+        ),
     ] = None
     start: Annotated[int, typer.Option(help="Where the sequence begins on its chromosome, from 0.", min=0)] = 0
     strand: Annotated[

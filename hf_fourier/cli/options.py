@@ -45,20 +45,22 @@ TargetText = Annotated[
         show_default="the predicted class",
     ),
 ]
-Method = Annotated[str, typer.Option(help="The method that ranks features; see `hf-fourier methods`.")]
+METHOD = "The method that ranks the features (frequencies, wavelet coefficients or bands);"
+DOMAIN = "The transform that defines the features;"
+Method = Annotated[str, typer.Option(help=f"{METHOD} see `hf-fourier methods`.")]
 Methods = Annotated[
     list[str],
-    typer.Option("--method", help="The method that ranks features; see `hf-fourier methods`. Repeat it for several."),
+    typer.Option("--method", help=f"{METHOD} see `hf-fourier methods`. Repeat it for several."),
 ]
 Domain = Annotated[
     str | None,
-    typer.Option(help="The transform whose coefficients are ranked; see `hf-fourier domains`.", show_default="fourier"),
+    typer.Option(help=f"{DOMAIN} see `hf-fourier domains`.", show_default="fourier"),
 ]
 Domains = Annotated[
     list[str] | None,
     typer.Option(
         "--domain",
-        help="The transform whose coefficients are ranked; see `hf-fourier domains`. Repeat it for several.",
+        help=f"{DOMAIN} see `hf-fourier domains`. Repeat it for several.",
         show_default="fourier",
     ),
 ]
@@ -66,7 +68,7 @@ Bands = Annotated[
     str,
     typer.Option(
         help="octave, third-octave, mel or eeg, with an optional number of bands (octave-10); a number of equal "
-        "bands; or edges, '0-200,200-4000'.",
+        "bands; or edges, '0-200,200-4000', in Hz, or in cycles per picture or per token.",
     ),
 ]
 Column = Annotated[list[str] | None, typer.Option(help="The column with the examples; give it twice for pairs.")]
@@ -83,7 +85,8 @@ Contributions = Annotated[
 Replacement = Annotated[
     str,
     typer.Option(
-        help="What replaces deleted features in perturbation curves: zero; noise of the same power; phase (scrambled); "
+        help="What replaces deleted features in perturbation curves: zero; noise of the same power; phase (scrambled "
+        "phases); band (scrambled phases, with the power of the surrounding frequencies); "
         "reference (silence, a flat picture, masked words); example (another input).",
     ),
 ]
@@ -97,7 +100,9 @@ Cells = Annotated[
         show_default="the first 8",
     ),
 ]
-WithInputs = Annotated[bool, typer.Option("--include-inputs", help="Include the examples and their reconstructions.")]
+WithInputs = Annotated[
+    bool, typer.Option("--include-inputs", help="Include the examples, and what is kept or deleted of them.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -119,8 +124,8 @@ class LoadOptions:
     dither: Annotated[
         float,
         typer.Option(
-            help="Add noise of this size, relative to the largest entry, to the model's input. Use 1e-6 if digital "
-            "silence has no gradient.",
+            help="Add noise of this size, relative to the largest entry, to the model's input. Use 1e-6 if the "
+            "gradient is not finite where the input is exactly 0, as in digital silence.",
             min=0.0,
         ),
     ] = 0.0
@@ -206,10 +211,19 @@ class SpectrumRequest:
     dataset: DataSet
     output: Annotated[Path, typer.Option(help="Folder of the run. The same command resumes it.")]
     bands: Bands = "octave"
-    by: Annotated[str | None, typer.Option(help="Group examples by a column, by folder, or by prediction.")] = None
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare groups of examples: a column, the word folder (the name of the file's subfolder), or the "
+            "word prediction."
+        ),
+    ] = None
     labels: Annotated[
         str | None,
-        typer.Option(help="The true classes: a column, or folder.", show_default="--by, if it names classes"),
+        typer.Option(
+            help="The true classes: a column, or the word folder (the name of the file's subfolder).",
+            show_default="--by, if it names classes",
+        ),
     ] = None
     clusters: Annotated[
         str | None, typer.Option(help="A column that marks dependent examples, such as the speaker or patient.")
@@ -245,7 +259,8 @@ class RunRequest:
     gene_scores: Annotated[
         str | None,
         typer.Option(
-            help="With --store genes, the score of a gene: contributions or sequential_contributions.",
+            help="With --store genes, the score of a gene: contributions (computed once) or sequential_contributions "
+            "(computed again each time that top genes are deleted).",
             show_default="contributions",
         ),
     ] = None
@@ -308,7 +323,9 @@ class EvaluateRequest(SanityRequest):
         list[str] | None,
         typer.Option(
             "--metric",
-            help="A metric, such as dig, selectivity or maintain_rate. Repeat it for several.",
+            help="A metric: maintain_rate (share of predictions kept on the top features alone), selectivity (that "
+            "share minus the share of wrong labels reached), dig (confidence with the top features minus that without "
+            "them), …; the documentation's page on metrics has all. Repeat it for several.",
             show_default="set by the head",
         ),
     ] = None

@@ -30,7 +30,9 @@ def main(
     commands.add_parser("list", help="list the assets with size, license and path")
     getter = commands.add_parser("get", help="download, check and convert; then print the path")
     getter.add_argument("names", nargs="*", metavar="NAME")
-    getter.add_argument("--all", action="store_true", help="everything that is available on this machine")
+    getter.add_argument(
+        "--all", action="store_true", help="all that the programs of this machine (pip, npm, apt) can download"
+    )
     options = parser.parse_args(arguments)
     if options.command == "list":
         _list(catalogue)

@@ -88,7 +88,7 @@ def remember(directions: Directions) -> str:
 @DOMAINS.register("fitted")
 @dataclass(frozen=True)
 class Fitted(Domain):
-    """Directions that were fitted to examples by `fit_domain`, and what is orthogonal to all of them as one feature.
+    """Components that were fitted to examples by `fit_domain`, and what is orthogonal to all of them as one feature.
 
     The transform is linear, without centring: deleting a component sets its coefficient to zero, not to its mean.
     Principal and relevant components are orthonormal, so that powers add up to that of the signal. Independent

@@ -25,7 +25,7 @@ STEP, MOMENTUM, FIRST_BUDGET = 0.05, 0.9, 0.5
 @METHODS.register("band_mask", aliases=("flextime", "dynamask"))
 @dataclass(frozen=True)
 class BandMask(Method):
-    """Fit one soft mask that keeps the score high with a budget of bands.
+    """Fit one soft mask that keeps the score high with a given share of the bands.
 
     Of masks m from 0 to 1, one entry for each of K features, in their order,
 

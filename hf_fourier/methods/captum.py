@@ -25,7 +25,7 @@ DRAWING = ("GradientShap", "NoiseTunnel")
 @METHODS.register("captum", needs="captum")
 @dataclass(frozen=True)
 class Captum(LibraryMaps):
-    """Rank by a map of Captum over positions, converted to scores of features by `lift` (see `Precomputed`).
+    """Rank by a map of Captum over positions, converted to scores of features by `lift`.
 
     Captum is given the score as its forward function, one example at a time, with zero as the baseline. Its map is
     taken as it is where features are positions. `IntegratedGradients`, `InputXGradient` and `GradientShap` are

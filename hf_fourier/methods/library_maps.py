@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LibraryMaps(Method):
-    """Rank by a map of another library over positions, converted to scores of features by `lift` (see `Precomputed`).
+    """Rank by a map of another library over positions, converted to scores of features by `lift`.
 
     The map is taken as it is where features are positions.
 

@@ -164,7 +164,7 @@ class Report(ReportContent):
             repo_id: "user/name"; created if it does not exist.
             as_space: A static Space with the HTML page instead of a data set; "gradio" for a Space whose app shows the
                 page, and the tables to sort and search.
-            include_inputs: Share the examples too, and their reconstructions.
+            include_inputs: Share the examples too, and what is kept or deleted of them.
             private: Whether a new repository is private; True refuses an existing one that is public.
             license: By the Hub's identifier ("cc-by-4.0"), for the card.
             token: For the Hub; None for the one that is logged in, or HF_TOKEN.

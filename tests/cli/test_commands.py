@@ -169,7 +169,7 @@ def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
     done = run("demo", "--output", "out")
     assert done.exit_code == 0, done.output
     bands, single = done.stdout.split("Which single frequencies?")
-    assert "Which bands decide?" in bands
+    assert "Which bands affect the prediction?" in bands
     assert "lost without it" in bands
     assert "cycles/picture" in bands
     header = single.split("┡")[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,13 @@ RETIRED = {
     r"\b(?:several|different) layouts\b|\bknows labels\b|\bwhich Accelerate sees\b": "say what differs",
     r"\b(?:merged into|but there is|evidence for|against) (?:one|the) answer\b|\bchanges no answer\b"
     r"|\b(?:keep|lose) the answer\b|\bdoes to the answer\b|\btoken's answer\b": "prediction",
+    r"\bmethod that ranks features\b|\bwhose coefficients are ranked\b": "the features (…); that defines the features",
+    r"\bbands decide\b|\bbands MODEL uses\b|\bbands (?:a|the) model needs\b|\bHz does a \w+ \w+ need\b"
+    r"|\bwith the controls on all\b|\bPrint means, and gaps\b": "effect on the prediction; depends on; differences",
+    r"\bbudget of bands\b|\bdirections that were fitted\b|\bParseval, a basis\b|\bsee `Precomputed`"
+    r"|\bclosest to its own output\b": "share; components; not redundant; output on the whole input",
+    r"\band their reconstructions\b|\bthat is available on this machine\b|\bsilence has no gradient\b"
+    r"|\bdata set into a folder\b|\bplaces to substitute\b|\bgroup examples by\b": "say what it does",
     r"\bin need of data\b|\bwhat went and what\b": "say what is missing, or was deleted",
 }
 #: Phrases that hold a retired word in its ordinary meaning.
@@ -119,6 +128,23 @@ def messages(root: Path) -> dict[str, str]:
     return texts
 
 
+def helps() -> dict[str, str]:
+    """What `hf-fourier COMMAND --help` shows, and the rows of `hf-fourier methods` and `domains`."""
+    import typer
+
+    from hf_fourier.cli.app import app
+    from hf_fourier.cli.list import DOMAINS_FILE, METHODS_FILE
+
+    def walk(command: Any, path: str) -> Iterator[tuple[str, str]]:
+        parts = [command.help, *(getattr(parameter, "help", None) for parameter in command.params), command.epilog]
+        yield path, "\n".join(" ".join(part.split()) for part in parts if part)
+        for name, own in getattr(command, "commands", {}).items():
+            yield from walk(own, f"{path} {name}")
+
+    tables = {file.name: file.read_text(encoding="utf-8") for file in (METHODS_FILE, DOMAINS_FILE)}
+    return {**dict(walk(typer.main.get_command(app), "hf-fourier")), **tables}
+
+
 def retired(texts: dict[str, str]) -> list[str]:
     return [
         f"{name}: {match[0]!r}, say {instead}"
@@ -147,7 +173,7 @@ def test_registered_controls_and_domains_are_in_the_glossary(root: Path) -> None
 
 
 def test_no_page_or_message_has_a_retired_word(root: Path) -> None:
-    assert retired(pages(root)) + retired(messages(root)) == []
+    assert retired(pages(root)) + retired(messages(root)) + retired(helps()) == []
 
 
 @pytest.mark.parametrize(

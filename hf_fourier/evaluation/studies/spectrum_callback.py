@@ -1,4 +1,4 @@
-"""SpectrumCallback: logs, while a `transformers.Trainer` trains, which bands of frequencies the model needs."""
+"""SpectrumCallback: logs, while a `transformers.Trainer` trains, how the accuracy depends on each band."""
 
 from __future__ import annotations
 
