@@ -19,13 +19,15 @@ TERMS = {
     "closed loop": r"\bclosed loop\b", "completeness error": r"\bcompleteness\b", "contribution": r"\bcontributions?\b",
     "control": r"\bcontrols?\b", "decoy": r"\bdecoys?\b", "DIG": r"\bDIG\b", "domain": r"\bdomains?\b",
     "donor": r"\bdonors?\b", "feature": r"\bfeatures?\b", "FFC": r"\bFFC\b", "fraction": r"\bfractions?\b",
-    "group": r"\bgroups?\b", "head": r"\bheads?\b", "magnitude overlap": r"\bmagnitude overlap\b",
+    "group": r"\bgroups?\b", "cluster": r"\bclusters?\b", "head": r"\bheads?\b",
+    "magnitude overlap": r"\bmagnitude overlap\b",
     "maintain rate": r"\bmaintain rate\b", "perturbation curve": r"\bperturbation curves?\b",
     "planted": r"\bplanted\b", "randomized model": r"\brandomized model\b", "replacement": r"\breplacements?\b",
     "representation": r"\brepresentations?\b", "response": r"\bresponse\b", "selectivity": r"\bselectivity\b",
     "shard": r"\bshards?\b", "signal": r"\bsignals?\b", "target": r"\btargets?\b", "tracking": r"\btracking\b",
     "transport": r"\btransport(?:ed)?\b", "front end": r"\bfront ends?\b",
-    "gate": r"\bgates?\b", "grain": r"\bgrains?\b", "lift": r"\blift\b", "trigger": r"\btriggers?\b",
+    "gate": r"\bgates?\b", "grid": r"\bgrids?\b", "grain": r"\bgrains?\b", "lift": r"\blift\b",
+    "trigger": r"\btriggers?\b",
 }  # fmt: skip
 #: Words of our own for what has a name, and the name.
 RETIRED = {
@@ -87,6 +89,10 @@ RETIRED = {
     r"|\bclosest to its own output\b": "share; components; not redundant; output on the whole input",
     r"\band their reconstructions\b|\bthat is available on this machine\b|\bsilence has no gradient\b"
     r"|\bdata set into a folder\b|\bplaces to substitute\b|\bgroup examples by\b": "say what it does",
+    r"\bheat maps out\b|\bmutation maps\b|\btested by group\b|\bwith known results\b|\bcontrol that ignores the model\b"
+    r"|\b98 % of those tested\b|\bfraction that this page uses\b|\bits goal and no label\b"
+    r"|\bdifferences between processors can\b": "say it in the field's words",
+    r"\bEvery message says\b": "every `FourierError` says",
     r"\bin need of data\b|\bwhat went and what\b": "say what is missing, or was deleted",
 }
 #: Phrases that hold a retired word in its ordinary meaning.
