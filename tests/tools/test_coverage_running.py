@@ -40,9 +40,8 @@ def test_a_crash_and_a_hang_are_told_and_the_rest_goes_on(tmp_path: Path, monkey
     assert [told["status"] for told in found] == ["works", "failed", "failed", "works"]
     assert "ended with 7" in found[1]["why"]
     assert "no answer within 3 s" in found[2]["why"]
-    start = time.perf_counter()
-    assert running.sweep(own, tmp_path, limit=3) == found  # nothing is done again
-    assert time.perf_counter() - start < 2
+    monkeypatch.setattr(checks, "check", lambda pair: {"status": "done again"})
+    assert running.sweep(own, tmp_path, limit=3) == found
 
 
 def test_a_forward_that_is_not_the_models_own_fails(monkeypatch: pytest.MonkeyPatch) -> None:
