@@ -1,4 +1,4 @@
-"""`hf-fourier bands` and `hf-fourier spectrum`: which bands of frequencies decide, in one example and over data."""
+"""`hf-fourier bands` and `hf-fourier spectrum`: the effect of each band, in one example and over data."""
 
 from __future__ import annotations
 

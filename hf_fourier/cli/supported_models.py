@@ -50,5 +50,5 @@ def _note(one: dict[str, Any]) -> str:
     """Why a pair does not work, or the remarks where it does."""
     second = "ids are also read outside the embedding" if one.get("second") else ""
     sides = [side for side, counts in one.get("padding", {}).items() if counts]
-    padding = f"padding on the {' or '.join(sides)} changes the answer" if sides else ""
+    padding = f"padding on the {' or '.join(sides)} changes the output" if sides else ""
     return one.get("why") or "; ".join(filter(None, (second, padding)))

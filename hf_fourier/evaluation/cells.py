@@ -1,4 +1,4 @@
-"""Cells: genes scored by what the answer rests on, and genes deleted or over-expressed, with one model."""
+"""Cells: genes scored by their effect on the prediction, and genes deleted or over-expressed, with one model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A learned filter bank: which few bands, mixed in which shares, keep the answer most probable."""
+"""A learned filter bank: which few bands, mixed in which shares, keep the score highest."""
 
 from __future__ import annotations
 

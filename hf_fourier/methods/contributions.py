@@ -1,4 +1,4 @@
-"""Evidence for or against the answer: path-integrated contributions that any method's results can carry.
+"""Evidence for or against the target: path-integrated contributions that any method's results can carry.
 
 The gradient is averaged along the straight path from a reference to the example (integrated gradients, Sundararajan et
 al. 2017, arXiv 1703.01365), and over references where there are several (expected gradients, Erion et al. 2021, arXiv

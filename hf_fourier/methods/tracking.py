@@ -62,7 +62,7 @@ class Tracking(Method):
     reference: ClassVar[str] = "ours; the scores are FFC's (arXiv 2411.18343)"
     presets: ClassVar[dict[str, dict[str, object]]] = {"fast": {"keeps": (0.25,)}}
     follows_label: ClassVar[bool] = False
-    #: Words, residues and genes are coloured by evidence for or against the answer.
+    #: Words, residues and genes are coloured by evidence for or against the target.
     contribution_points: ClassVar[Mapping[str, int]] = {"tokens": 4}
 
     #: Random probes of the gain at the clean example, for `base="probes"`.

@@ -1,4 +1,4 @@
-"""Sentences about bands: which band decides in one example and on average, and what may be concluded."""
+"""Sentences about bands: the effect of each band in one example and on average, and what may be concluded."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DELETED, ALONE = "lost without it", "gained by it alone"
 #: Below this part of what is lost without a band, what it brings alone is little.
 LITTLE = 0.25
 LIMITS = (
-    "The model was not trained on filtered inputs: a needed band need not suffice, and the results hold for "
-    "these data only."
+    "The model was not trained on filtered inputs: a band without which accuracy drops need not suffice alone, and "
+    "the results hold for these data only."
 )
 MAY_CONCLUDE = ("Without which bands the score drops most, and which raise it most alone: the model was run on each.",)
 MAY_NOT_CONCLUDE = (

@@ -1,4 +1,4 @@
-"""Evidence for or against the answer: signed numbers that sum to a stated total, per position and per feature."""
+"""Evidence for or against the target: signed numbers that sum to a stated total, per position and per feature."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Contributions:
         reference: Each x0 in the signal's shape, with length 1 along axes where it is constant.
         total: The quantity of the example minus its mean over the references.
         completeness_error: The sum of the contributions minus the total.
-        quantity: "log-odds" of the answer, or "score" (`Attribution.value`).
+        quantity: "log-odds" of the target, or "score" (`Attribution.value`).
         references: Each reference in words ("silence").
         points: Gradients that were averaged, over all references.
     """

@@ -18,11 +18,11 @@ ROUNDING = 1e-5
 #: Prefix of notes on a complete method whose scores miss their sum.
 INCOMPLETE = "not complete: "
 #: Prefix of notes on predictions that are no function of their input.
-MOVING = "the model's answer is not a function of its input: "
+MOVING = "the model's output is not a function of its input: "
 #: Prefix of notes on padding that counts.
-PADDED = "the padding changes the answer: "
+PADDED = "the padding changes the output: "
 #: Note where that could not be tested.
-UNASKED = "whether the padding changes the answer could not be tested: the model rejects the row without it"
+UNASKED = "whether the padding changes the output could not be tested: the model rejects the row without it"
 #: Prefix of the note on inputs that bypass the signal.
 BYPASS_BEGINNING = "the model reads its token ids in a second way, besides the embedding that is transformed: "
 #: Prefix of notes on dither.
@@ -49,8 +49,14 @@ NO_GRADIENT = (
     f"{NO_GRADIENT_BEGINNING}signal: the model does not read it here, or is so confident "
     "that the gradient underflows; input relevance and contributions from this gradient are zero, too"
 )
+#: How earlier versions began such notes, which saved results have.
+EARLIER = (
+    "the model's answer is not a function of its input: ",
+    "the padding changes the answer: ",
+    "whether the padding changes the answer could not be tested: ",
+)
 #: Prefixes of notes that reveal nothing of an example but its score, and may be shared without it.
-FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT_BEGINNING)
+FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT_BEGINNING, *EARLIER)
 #: Runs of positions that are named one by one.
 _RUNS = 3
 #: What replaces deleted features along a perturbation curve, in words; nothing for zero.

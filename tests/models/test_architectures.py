@@ -24,8 +24,8 @@ PADDINGS = ("none", "right", "left")
 SAID = {
     "bart": "a second way",
     "t5": "a second way",
-    "xlnet": "the padding changes the answer",
-    "gpt2-unpadded": "the padding changes the answer",
+    "xlnet": "the padding changes the output",
+    "gpt2-unpadded": "the padding changes the output",
 }
 
 

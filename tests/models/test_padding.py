@@ -1,4 +1,4 @@
-"""Padding that changes the answer is said for every kind of input, and padding that is not is not."""
+"""Padding that changes the output is said for every kind of input, and padding that is not is not."""
 
 from __future__ import annotations
 

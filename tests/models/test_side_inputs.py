@@ -112,7 +112,7 @@ def test_padding_that_is_part_of_the_answer_is_said(target: object) -> None:
         bare = explain.explain({name: tensor[i : i + 1, :5] for name, tensor in given.items()}, target)[0]
         if target is not None:  # of the same class
             moved = abs(bare.value - result.value) / max(1, abs(result.value))
-            assert note.startswith("the padding changes the answer")
+            assert note.startswith("the padding changes the output")
             assert f"{moved:.2g}" in note
     again = explain.explain(given, target)
     assert [r.provenance["notes"] for r in again] == [r.provenance["notes"] for r in results]

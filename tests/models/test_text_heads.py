@@ -306,4 +306,4 @@ def test_choices_that_arrive_padded_are_explained_as_given(name: str, notes: int
     with torch.no_grad():
         own = explain.model(**batch).logits[0]
     assert result.confidence == pytest.approx(float(own.softmax(-1).max()), rel=1e-5)
-    assert ["padding changes the answer" in note for note in result.provenance["notes"]] == [True] * notes
+    assert ["padding changes the output" in note for note in result.provenance["notes"]] == [True] * notes

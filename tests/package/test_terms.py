@@ -64,7 +64,7 @@ RETIRED = {
     r"\bbytes are not those\b": "do not match the digest",
     r"\bstands? for yours\b": "replace by your own",
     r"\bgoes by\b": "relies on",
-    r"\bpart of the answer\b": "changes the answer",
+    r"\bpart of the answer\b|\bdeletion changes the answer\b": "changes the output, the prediction",
     r"\bspeaks? (?:for|against)\b": "is evidence for",
     r"\b(?:decisions?|predictions?|deletion) turn(?:s|ed)?\b"
     r"|\bturn(?:s|ed)? (?:at|all|(?:(?:no|nearly|every|as|many|other) )*(?:decision|prediction|model)s?)\b": "changes",

@@ -103,7 +103,10 @@ def test_what_the_library_itself_wrote_stays():
     made.provenance |= {
         "method": "ffc:kappa=0.03", "domain": "wavelet:family=db4,level=2", "revision": "0123456789abcdef" * 2,
         "device": "cuda:0", "head": "softmax", "seed": 3, "versions": {"torch": "2.13.0+cu118", "hf_fourier": "0.1.0"},
-        "notes": ["not complete: the scores sum to 0.25 in place of 0.5, 50% of it away"], "dither": 1e-6,
+        "notes": ["not complete: the scores sum to 0.25 in place of 0.5, 50% of it away",
+                  "the padding changes the output: without it the score changes by 0.2; explained as given",
+                  "the padding changes the answer: without it the score changes by 0.2; explained as given"],
+        "dither": 1e-6,
         "passes": {"forward": 2, "backward": 1}, "seconds": 0.5, "task": "image-classification", "batch": 4,
     }  # fmt: skip
     found = privacy.provenance_of(made, shared=True)

@@ -1,4 +1,4 @@
-"""The spectrum of a model: which bands of frequencies it needs, and which suffice, over a whole data set."""
+"""The spectrum of a model: how its accuracy over a data set depends on each band of frequencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a text's answer loses without each word, and the answers to low and to high frequencies alone."""
+"""What the prediction of a text loses without each word, and the predictions from low and high frequencies alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def delete_words(explainer: Engine, attributions: Sequence[Attribution], batch_s
 
     A word's tokens are replaced by those of the first reference of contributions (masked; padded; else their average).
     `extras` get, by position, "word_lost" (the fall of the score without the word there) and "word_left" (the
-    confidence without it, where the head has one), and "word_parts", the answers to low and to high frequencies alone.
+    confidence without it, where the head has one), and "word_parts", the predictions from low and from high
+    frequencies alone.
 
     Args:
         explainer: Of the model that made the results.

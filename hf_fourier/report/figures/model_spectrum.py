@@ -28,7 +28,8 @@ MOST_GROUPS = 10
 GRATING, MOST_CYCLES = 64, 20
 CAPTION = (
     "Bars: 95 % intervals; grey: the clean examples, and dashed with no band left. The model was not trained on "
-    "filtered inputs: a\nband that is needed need not suffice, and the results hold for these data only."
+    "filtered inputs: a\nband without which accuracy drops need not suffice alone, and the results hold for these data "
+    "only."
 )
 
 
