@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class FourierError(Exception):
-    """Base of all errors that `hf_fourier` raises on purpose.
+    """Base of the refusals of models, examples, targets, settings and files.
 
     Args:
         got: What arrived.

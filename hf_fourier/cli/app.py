@@ -50,7 +50,8 @@ def explain(request: ExplainRequest) -> None:
 def bands(request: BandsRequest) -> None:
     """Score each frequency band of each INPUT by its effect on MODEL's prediction. Needs no gradient.
 
-    Bands of sounds are in Hz. A sound that is longer than the model's window is cut to it.
+    Bands of sounds are in Hz; for a model whose spectrogram cannot be computed here from the waveform, they are
+    modulations of the spectrogram, and a note says so. A sound longer than the model's window is cut to it.
     """
     from hf_fourier.cli.bands import run_bands
 
@@ -142,7 +143,8 @@ def sanity_check(request: SanityRequest) -> None:
     """Test a method on MODEL. Exit code 1 if a test fails.
 
     Its ranking must change with random weights and with the label (of methods that follow one), be the same in other
-    batches and largely the same with other seeds, and keep more predictions than `magnitude` does.
+    batches and largely the same with other seeds, and keep more predictions on its top features alone than the control
+    `magnitude` does (strongest features first, without the model).
     """
     from hf_fourier.cli.evaluate import run_sanity
 

@@ -124,7 +124,7 @@ def hear_waveform(explainer: FourierExplainer) -> None:
             explainer.wrapper.select_signal("waveform")
         except ModelError:
             explainer.wrapper.select_signal(None)
-            words = "this model's front end has no gradient: bands are modulations of its spectrogram, not Hz"
+            words = "bands are modulations of the spectrogram, not Hz: it cannot be computed here from the waveform"
             print_line(error_console(), f"note: {words}", style="yellow")
 
 

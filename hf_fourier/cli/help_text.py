@@ -30,10 +30,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain-dataset": (
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --plan",
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --fraction .01,.04",
+        "hf-fourier explain-dataset MODEL_FOLDER cells.h5ad --store genes --gene-scores sequential_contributions "
+        "--output explained",
     ),
     "genes": (
         "hf-fourier genes MODEL_FOLDER cells.h5ad --dictionaries ctheodoris/Geneformer --groupby cell_type "
         "--output genes",
+        "hf-fourier genes MODEL_FOLDER cells.h5ad --by sequential_contributions --output genes",
         "hf-fourier genes MODEL_FOLDER cells.h5ad --perturb delete --gene CD3D --gene CD3D+CD3E --output perturbed",
     ),
     "mutations": (

@@ -39,9 +39,9 @@ TargetText = Annotated[
         help="What to explain: a label or a class index; the prediction at one token, at:POSITION or "
         "at:POSITION=LABEL; the answer to a question, span:FIRST-LAST; a text that follows, 'continuation: TEXT', or "
         "one rather than another, 'contrast:THIS|OTHER' (a space at the beginning belongs to the text); the "
-        "similarity of an embedding to a vector, direction:VECTOR.npy or direction:VECTOR.npy@THRESHOLD (the cosine "
-        "that separates the two decisions); a part of a mask, region:MASK.npy. docs/targets.md says which models take "
-        "which.",
+        "similarity of an embedding to a vector, direction:V.npy or direction:V.npy@0.5 (a threshold: the decision "
+        "is the side on which the cosine lies); a part of a mask, region:MASK.npy. docs/targets.md says which models "
+        "take which.",
         show_default="the predicted class",
     ),
 ]
@@ -324,8 +324,9 @@ class EvaluateRequest(SanityRequest):
         typer.Option(
             "--metric",
             help="A metric: maintain_rate (share of predictions kept on the top features alone), selectivity (that "
-            "share minus the share of wrong labels reached), dig (confidence with the top features minus that without "
-            "them), …; the documentation's page on metrics has all. Repeat it for several.",
+            "share minus the share of wrong labels that the model predicts on the method's top features when the "
+            "method is asked for them; averaged over fractions of features), dig (confidence with the top features "
+            "minus that without them), …; the documentation's page on metrics has all. Repeat it for several.",
             show_default="set by the head",
         ),
     ] = None

@@ -77,7 +77,7 @@ def _direction(rest: str) -> Direction:
     try:
         edge = float(threshold) if at else None
     except ValueError as error:
-        do = "write the threshold, the cosine that separates the two decisions, as in direction:VECTOR.npy@0.5"
+        do = "write the threshold, the cosine at which the decision changes, as in direction:VECTOR.npy@0.5"
         raise TargetError(f"direction:{rest}", "direction:FILE[@THRESHOLD], the threshold a number", do) from error
     return Direction(_array(name), edge)
 

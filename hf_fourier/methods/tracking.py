@@ -30,7 +30,7 @@ BASES = ("response", "probes", "magnitude")
 @METHODS.register("tracking")
 @dataclass(frozen=True)
 class Tracking(Method):
-    """Rank first the features that, alone, keep the output closest to that on the whole input (repeated FFC steps).
+    """Look for the features that, alone, keep the output closest to that on the whole input (repeated FFC steps).
 
     FFC follows a label down its loss. Here the goal is the clean model's own output y(x), whatever it says:
 

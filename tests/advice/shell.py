@@ -134,7 +134,7 @@ CASES = [
     Case("put a | between the two", lambda: parse_targets("contrast:ham"), lambda: parse_targets("contrast:ham|spam")),
     Case("write the class index after it", lambda: parse_targets("index:ham"), lambda: parse_targets("index:1")),
     Case(
-        "write the threshold, the cosine that separates the two decisions, as in direction:VECTOR.npy@0.5",
+        "write the threshold, the cosine at which the decision changes, as in direction:VECTOR.npy@0.5",
         lambda: parse_targets(f"direction:{_array()}@half"),
         lambda: parse_targets(f"direction:{_array()}@.5"),
     ),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hf_fourier import FourierExplainer
+from hf_fourier.cli.help_text import EXAMPLES
 from tests.models import tiny_geneformer
 
 CELLS, TYPES = 6, ["T", "B", "T", "B", "T", "B"]
@@ -54,6 +56,12 @@ def test_scores_go_into_tables_and_back_into_the_cells(run, model, table):
     filled = anndata.read_h5ad("out/cells.h5ad")
     assert list(filled.obs["type"]) == TYPES
     assert np.count_nonzero(filled.layers["gene_scores"].toarray()) == np.count_nonzero(scores.scores.data)
+
+
+@pytest.mark.parametrize("line", [EXAMPLES["genes"][1], EXAMPLES["explain-dataset"][2]])
+def test_examples_of_the_help_run(run, model, table, line):
+    done = run(*({"MODEL_FOLDER": model, "cells.h5ad": table}.get(word, word) for word in shlex.split(line)[1:]))
+    assert done.exit_code == 0, done.output
 
 
 def test_without_further_options_there_are_no_groups_and_no_curves(run, model, table):

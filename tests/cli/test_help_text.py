@@ -134,7 +134,7 @@ def typed(run, monkeypatch, image_model, text_model, image, tmp_path):
 
 
 @pytest.mark.parametrize("line", [
-    *EXAMPLES["explain"][:2], *EXAMPLES["explain-dataset"], EXAMPLES["evaluate"][1], EXAMPLES["sanity-check"][0],
+    *EXAMPLES["explain"][:2], *EXAMPLES["explain-dataset"][:2], EXAMPLES["evaluate"][1], EXAMPLES["sanity-check"][0],
     EXAMPLES["demo"][0],
     *EXAMPLES["models"], *EXAMPLES["methods"], *EXAMPLES["domains"], *EXAMPLES["assets list"],
     *EXAMPLES["assets get"],
