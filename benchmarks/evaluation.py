@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -29,6 +30,8 @@ from hf_fourier.models.inspection import eval_mode
 from hf_fourier.typing import Tensor
 
 METHODS = ("tracking", "ffc")
+#: The inputs that rows are counted by.
+SIGNALS = ("pixel_values", "inputs_embeds", "input_features", "input_values", "input_ids")
 #: Examples; a slow model has fewer.
 EXAMPLES, FEWER = 32, {"efficientnet-lite0": 8, "minilm-spam": 4, "antiberty-species": 2}
 
@@ -53,14 +56,10 @@ class Recorded:
     def add(self, given: Mapping[str, Any]) -> None:
         """Note a call about to be made."""
         tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
-        signal = next(name for name in ("pixel_values", "inputs_embeds", "input_features", "input_values")
-                      if name in tensors)  # fmt: skip
+        signal = next(name for name in SIGNALS if name in tensors)
         shapes = tuple((name, tuple(value.shape), value.stride()) for name, value in tensors.items())
         held = {name: value.detach().clone() if isinstance(value, Tensor) else value for name, value in given.items()}
-        call = Call(self._kept.setdefault(shapes, held), len(tensors[signal]), signal)
-        self.calls.append(call)
-        if tensors[signal].requires_grad:
-            tensors[signal].register_hook(lambda _: setattr(call, "backward", call.backward + 1))
+        self.calls.append(Call(self._kept.setdefault(shapes, held), len(tensors[signal]), signal))
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -70,11 +69,17 @@ class Recorded:
 
 @contextmanager
 def recorded(model: torch.nn.Module) -> Iterator[Recorded]:
-    """Inside, the calls of a model are noted."""
-    found = Recorded()
+    """Inside, the calls of a model are noted, and the gradients that are taken after each."""
+    found, differentiate = Recorded(), torch.autograd.grad
+
+    def counted(*args: Any, **options: Any) -> Any:
+        found.calls[-1].backward += 1
+        return differentiate(*args, **options)
+
     hook = model.register_forward_pre_hook(lambda module, args, given: found.add(given), with_kwargs=True)
     try:
-        yield found
+        with patch("torch.autograd.grad", counted):
+            yield found
     finally:
         hook.remove()
 
@@ -86,8 +91,13 @@ def bare(model: torch.nn.Module, calls: Sequence[Call]) -> None:
             with torch.inference_mode():
                 model(**call.inputs)
             continue
-        signal = call.inputs[call.name].detach().requires_grad_(True)
-        score = model(**{**call.inputs, call.name: signal}).logits.log_softmax(-1).amax(-1)
+        inputs, name = call.inputs, call.name
+        if name == "input_ids":  # whose gradient is that at the embedded tokens
+            name, inputs = "inputs_embeds", {key: value for key, value in inputs.items() if key != "input_ids"}
+            signal = model.get_input_embeddings()(call.inputs["input_ids"]).detach().requires_grad_(True)
+        else:
+            signal = inputs[name].detach().requires_grad_(True)
+        score = model(**{**inputs, name: signal}).logits.log_softmax(-1).amax(-1)
         for number in range(call.backward):
             torch.autograd.grad(score.sum(), signal, retain_graph=number + 1 < call.backward)
 
