@@ -199,3 +199,9 @@ def test_file_names_say_what_they_are_of():
     json.dumps(name)
     with pytest.raises(SpecError):
         cell_file("a", methods=["none_such"])
+
+
+def test_numbers_of_further_examples_are_kept_apart():
+    default = import_module("benchmarks.default")
+    names = {default.cell_of("wav2vec2-languages", 96, "tracking", False, others) for others in (False, True)}
+    assert len(names) == 2

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from benchmarks import real
-from benchmarks.default import cell_of
 from hf_fourier import demo
 
 
@@ -19,8 +18,3 @@ def test_no_further_prompt_was_drawn_before(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(drawn) + len(further) == 216
     assert not drawn & set(further)
     assert real.other_seconds(5) == further[:5]
-
-
-def test_numbers_of_further_examples_are_kept_apart() -> None:
-    names = {cell_of("wav2vec2-languages", 96, "tracking", False, others) for others in (False, True)}
-    assert len(names) == 2
