@@ -184,9 +184,9 @@ class Registry(Generic[T]):
         for position, field in enumerate(dataclasses.fields(value)):  # type: ignore[arg-type]
             current = getattr(value, field.name)
             if position == 0 and getattr(value, "first_is_bare", False):
-                parts.append(_text(current))
+                parts.append(spec_value(current))
             elif current != field.default:
-                parts.append(f"{field.name}={_text(current)}")
+                parts.append(f"{field.name}={spec_value(current)}")
         return value.name + (":" + ",".join(parts) if parts else "")  # type: ignore[attr-defined]
 
 
@@ -220,7 +220,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _text(value: Any) -> str:
+def spec_value(value: Any) -> str:
+    """A parameter's value as specs have it: truth values and None in small letters, tuples joined by +."""
     if isinstance(value, tuple):
-        return "+".join(_text(item) for item in value) + ("+" if len(value) == 1 else "")
+        return "+".join(spec_value(item) for item in value) + ("+" if len(value) == 1 else "")
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -48,7 +48,7 @@ def explain(request: ExplainRequest) -> None:
 
 @command(app)
 def bands(request: BandsRequest) -> None:
-    """Score each frequency band of each INPUT by its effect on MODEL's prediction. Needs no gradient.
+    """Score each frequency band of each INPUT by its effect on MODEL's prediction. By default needs no gradient.
 
     Bands of sounds are in Hz; for a model whose spectrogram cannot be computed here from the waveform, they are
     modulations of the spectrogram, and a note says so. A sound longer than the model's window is cut to it.
@@ -92,7 +92,8 @@ def genes(request: GenesRequest) -> None:
 def mutations(request: MutationsRequest) -> None:
     """Map the mutations of each protein or DNA SEQUENCE: how every substitution of one letter changes the prediction.
 
-    The command writes a table, a figure and a track for each sequence; --motifs adds arrays for tfmodisco-lite.
+    The command writes a table, a figure and a bedGraph track for each sequence; --motifs adds arrays for
+    tfmodisco-lite.
     """
     from hf_fourier.cli.mutations import run
 
@@ -121,7 +122,7 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain a real model's prediction for a real example, with controls. Needs no access to the Hub, no account."""
+    """Explain a real model's prediction for a real example, beside rankings that ignore the model. Needs no Hub."""
     from hf_fourier.cli.demo import run_demo
 
     run_demo(name=name, example=example, output=output or Path("hf-fourier-demo") / name, as_json=as_json)
@@ -129,9 +130,10 @@ def demo(
 
 @command(app)
 def evaluate(request: EvaluateRequest) -> None:
-    """Compare methods with each other and with controls on all INPUTs. Print means, and differences from `magnitude`.
+    """Compare methods with each other and with controls on all INPUTs: mean metrics, and differences from a control.
 
-    The controls do not use the model: magnitude (strongest features first), low_frequency (lowest first) and random.
+    The controls do not use the model: magnitude (strongest features first; differences are from it), low_frequency
+    (lowest first) and random.
     """
     from hf_fourier.cli.evaluate import run_evaluate
 
@@ -142,9 +144,9 @@ def evaluate(request: EvaluateRequest) -> None:
 def sanity_check(request: SanityRequest) -> None:
     """Test a method on MODEL. Exit code 1 if a test fails.
 
-    Its ranking must change with random weights and with the label (of methods that follow one), be the same in other
-    batches and largely the same with other seeds, and keep more predictions on its top features alone than the control
-    `magnitude` does (strongest features first, without the model).
+    Its ranking must change with random weights and with the label (if the method depends on the label), be the same in
+    other batches and largely the same with other seeds, and keep more predictions on its top features alone than the
+    control `magnitude` does (strongest features first, without the model).
     """
     from hf_fourier.cli.evaluate import run_sanity
 
@@ -155,7 +157,7 @@ def sanity_check(request: SanityRequest) -> None:
 def report(request: ReportRequest) -> None:
     """Make a report from saved RESULTS: a page, tables and figures. Runs no model.
 
-    Without --include-inputs the report contains no example (for its limits see docs/sharing.md).
+    Without --include-inputs the report contains no example (docs/sharing.md says what it may still reveal).
     """
     from hf_fourier.cli.report import write_report
 

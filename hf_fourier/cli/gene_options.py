@@ -24,9 +24,10 @@ class GenesRequest:
     by: Annotated[
         str,
         typer.Option(
-            help="What the score of a gene is (not a grouping; see --groupby): sequential_contributions (computed "
-            "again each time that top genes are deleted), contributions (computed once), deletion or mask (one gene at "
-            "a time, deleted or replaced by `<mask>`), or a method."
+            help="What the score of a gene is (not a grouping; see --groupby): contributions (evidence for, above 0, "
+            "or against the target), sequential_contributions (computed again each time that top genes are deleted), "
+            "deletion or mask (one gene at a time, deleted or replaced by `<mask>`), or a method (see `hf-fourier "
+            "methods`)."
         ),
     ] = "sequential_contributions"
     target: TargetText = None

@@ -14,6 +14,7 @@ import typer
 
 from hf_fourier.cli.console import error_console, print_json, print_line, result_console, table
 from hf_fourier.errors import InputError
+from hf_fourier.registry import spec_value
 
 #: Features beyond which every method draws that ever does.
 MANY = 2**20
@@ -32,13 +33,17 @@ PROPERTIES = (
     "coefficients; none: the lift that suits the map."
 )
 #: How a method or a domain is written.
-SPEC = "Write NAME:parameter=value,parameter=value; values alone fill the parameters in the listed order."
+SPEC = (
+    "Write NAME:parameter=value,parameter=value; values alone fill the parameters in the listed order. Join several "
+    "values with +, as in closed_loop:keeps=0.5+0.25 or fourier:bands=0-200+200-4000."
+)
 #: The same of the domains.
 DOMAIN_PROPERTIES = (
-    "Parseval: the powers of the features sum to that of the signal; redundant: more coefficients than the signal has "
-    "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each; channels: apart "
-    "makes a band of each channel, together one of all; directions, times: into how many directions or parts of the "
-    "signal each band is cut (of a wavelet, directions=True cuts each level by its orientations)."
+    "Parseval: the powers of the features sum to that of the signal; redundant: more coefficients than the signal has"
+    " entries. grain: what one feature is; bands: ranges of frequencies that are one feature each (octave, third-"
+    "octave, mel, eeg, a number of equal width, or edges; of a wavelet, level); channels: apart makes a band of each "
+    "channel, together one of all; directions, times: into how many directions or parts of the signal each band is "
+    "cut (of a wavelet, directions=true cuts each level by its orientations)."
 )
 
 #: What `described_methods` and `described_domains` return, so that the lists need no torch; `python -m
@@ -205,10 +210,11 @@ def _ready(name: str) -> bool:
 
 
 def _parameters(cls: Any) -> str:
+    """The parameters with their defaults, as they are typed."""
     texts = []
     for field in dataclasses.fields(cls):
         if field.default is not dataclasses.MISSING:
-            texts.append(f"{field.name}={str(field.default).lower() if field.default is None else field.default}")
+            texts.append(f"{field.name}={spec_value(field.default)}")
         else:
             texts.append(field.name if field.default_factory is dataclasses.MISSING else f"{field.name}=…")
     return ", ".join(texts)

@@ -20,8 +20,8 @@ Inputs = Annotated[
     typer.Argument(
         metavar="INPUT...",
         help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .loom "
-        ".zarr .dataset .json); or a text or a protein sequence itself; '-' reads one text per line from standard "
-        "input.",
+        ".zarr .dataset), one cell or a chat (.json); or a text or a protein sequence itself; '-' reads one text per "
+        "line from standard input.",
         show_default=False,
     ),
 ]
@@ -37,7 +37,8 @@ TargetText = Annotated[
     str | None,
     typer.Option(
         help="What to explain: a label or a class index; the prediction at one token, at:POSITION or "
-        "at:POSITION=LABEL; the answer to a question, span:FIRST-LAST; a text that follows, 'continuation: TEXT', or "
+        "at:POSITION=LABEL (the token itself, or its number, counted from 0 without special tokens); the answer to a "
+        "question, span:FIRST-LAST (numbers of tokens); a text that follows, 'continuation: TEXT', or "
         "one rather than another, 'contrast:THIS|OTHER' (a space at the beginning belongs to the text); the "
         "similarity of an embedding to a vector, direction:V.npy or direction:V.npy@0.5 (a threshold: the decision "
         "is the side on which the cosine lies); a part of a mask, region:MASK.npy. docs/targets.md says which models "
@@ -67,9 +68,13 @@ Domains = Annotated[
 Bands = Annotated[
     str,
     typer.Option(
-        help="octave, third-octave, mel or eeg, with an optional number of bands (octave-10); a number of equal "
-        "bands; or edges, '0-200,200-4000', in Hz, or in cycles per picture or per token.",
+        help="octave, third-octave or mel (Hz only), with an optional number of bands (octave-10); eeg (delta to "
+        "gamma; Hz only); a number, for that many bands of equal width; or edges, '0-200,200-4000', in Hz, or in "
+        "cycles per picture or per token.",
     ),
+]
+BandDomain = Annotated[
+    str | None, typer.Option(help="A transform with its own bands, such as wavelet:bands=level; replaces --bands.")
 ]
 Column = Annotated[list[str] | None, typer.Option(help="The column with the examples; give it twice for pairs.")]
 Split = Annotated[str | None, typer.Option(help="The split of the data set, if it has several.")]
@@ -87,12 +92,13 @@ Replacement = Annotated[
     typer.Option(
         help="What replaces deleted features in perturbation curves: zero; noise of the same power; phase (scrambled "
         "phases); band (scrambled phases, with the power of the surrounding frequencies); "
-        "reference (silence, a flat picture, masked words); example (another input).",
+        "reference (silence, a flat picture, masked words); example (another of the examples; not in "
+        "explain-dataset).",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
 Rows = Annotated[str, typer.Option(help="Largest number of rows in a batch, or auto.")]
-Pair = Annotated[bool, typer.Option("--pair", help="Read the texts as pairs (on standard input: separated by a tab).")]
+Pair = Annotated[bool, typer.Option("--pair", help="Texts come in pairs: two INPUTs each, or a tab in each line.")]
 Cells = Annotated[
     str | None,
     typer.Option(
@@ -139,7 +145,7 @@ class LoadOptions:
     ] = False
 
     dictionaries: Annotated[
-        str | None, typer.Option(help="Source of Geneformer's gene dictionaries, such as ctheodoris/Geneformer.")
+        str | None, typer.Option(help="Hub id or folder of Geneformer's dictionaries, such as ctheodoris/Geneformer.")
     ] = None
 
     def arguments(self) -> dict[str, Any]:
@@ -188,10 +194,10 @@ class BandsRequest:
     inputs: Inputs
     bands: Bands = "octave"
     target: TargetText = None
-    method: Annotated[str, typer.Option(help="shapley, occlusion, random_masks, or any other method.")] = "shapley"
-    domain: Annotated[str | None, typer.Option(help="A transform with its own bands, such as wavelet:bands=level.")] = (
-        None
-    )
+    method: Annotated[
+        str, typer.Option(help="shapley, occlusion or random_masks (no gradient), or another of `hf-fourier methods`.")
+    ] = "shapley"
+    domain: BandDomain = None
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-bands-MODEL")
     ] = None
@@ -215,14 +221,14 @@ class SpectrumRequest:
         str | None,
         typer.Option(
             help="Compare groups of examples: a column, the word folder (the name of the file's subfolder), or the "
-            "word prediction."
+            "word prediction (the predicted class)."
         ),
     ] = None
     labels: Annotated[
         str | None,
         typer.Option(
             help="The true classes: a column, or the word folder (the name of the file's subfolder).",
-            show_default="--by, if it names classes",
+            show_default="--by, if all its values are classes of the model",
         ),
     ] = None
     clusters: Annotated[
@@ -230,12 +236,10 @@ class SpectrumRequest:
     ] = None
     column: Column = None
     split: Split = None
-    method: Annotated[str, typer.Option(help="The method with parameters, such as filters:replacement=noise.")] = (
-        "filters"
-    )
-    domain: Annotated[str | None, typer.Option(help="A transform with its own bands, such as wavelet:bands=level.")] = (
-        None
-    )
+    method: Annotated[
+        str, typer.Option(help="The method with parameters, such as filters:draws=8; see `hf-fourier methods`.")
+    ] = "filters"
+    domain: BandDomain = None
     seed: Seed = 0
     batch_size: Rows = "auto"
     loading: LoadOptions
@@ -323,10 +327,11 @@ class EvaluateRequest(SanityRequest):
         list[str] | None,
         typer.Option(
             "--metric",
-            help="A metric: maintain_rate (share of predictions kept on the top features alone), selectivity (that "
-            "share minus the share of wrong labels that the model predicts on the method's top features when the "
-            "method is asked for them; averaged over fractions of features), dig (confidence with the top features "
-            "minus that without them), …; the documentation's page on metrics has all. Repeat it for several.",
+            help="A metric, averaged over fractions of features: maintain_rate (share of predictions kept on the top "
+            "features alone), selectivity (that share minus the share of wrong labels that the model predicts on the "
+            "top features that the method finds with the wrong label as its target), dig (confidence with the top "
+            "features minus that without them, both relative to that on the whole input), …; docs/metrics/index.md "
+            "lists all. Repeat it for several.",
             show_default="set by the head",
         ),
     ] = None

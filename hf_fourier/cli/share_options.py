@@ -32,7 +32,9 @@ class ReportRequest:
     max_examples: Annotated[int, typer.Option(min=1, help="Largest number of results from each folder.")] = 50
     figures: Annotated[
         bool,
-        typer.Option("--figures", help="With inputs, also write a figure of each example, in light and dark colours."),
+        typer.Option(
+            "--figures", help="With --include-inputs, also write a figure of each example, in light and dark colours."
+        ),
     ] = False
     as_json: Json = False
 

@@ -28,7 +28,8 @@ class AttEXplore(Exploration):
     """
 
     reference: ClassVar[str] = (
-        "AttEXplore, ICLR 2024; the default measure (signed, with a known sum) and relative sizes are ours"
+        "AttEXplore, ICLR 2024; the default measure (signed, with a known sum) and step sizes relative to the example "
+        "are ours"
     )
     default_domain: ClassVar[str | None] = "cosine"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

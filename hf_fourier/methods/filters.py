@@ -30,7 +30,7 @@ MEASURES = ("value", "confidence", "agreement", "predicted_class")
 @METHODS.register("filters")
 @dataclass(frozen=True)
 class Filters(SubsetMethod):
-    """Run the model on low-pass, high-pass, band-pass and band-stop filtered copies, and with noise in each band.
+    """Score bands by Shapley values; run the model on filtered copies of the input, and with noise in each band.
 
     The score of a band is its Shapley value, estimated from few permutations, which is unbiased: it is the mean over a
     data set that is exact enough. `extras`, per example:

@@ -30,7 +30,7 @@ CHANCE_LEVEL = 0.385
 @METHODS.register("freqx")
 @dataclass(frozen=True)
 class FreqX(Method):
-    """Measure by layer, in bits, how much the contributions of each frequency agree across the neurons.
+    """Rank by gradient × coefficient; by layer, measure in bits how far the neurons agree on each frequency.
 
     The paper's equations were not available (arXiv 2411.18343, first version); these are ours. With z the output of
     layer l, `a = ds/dz` and `w_j = dz_j/dx`, feature k contributes `c_j(k) = a_j <W₊ w_j, F>_k` through neuron j. Then

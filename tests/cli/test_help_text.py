@@ -161,6 +161,18 @@ def test_what_prints_a_table_prints_json_too():
         assert "--json" in {option for parameter in command.params for option in parameter.opts}
 
 
+def test_the_lists_show_defaults_as_they_are_typed():
+    from hf_fourier.cli.list import described_domains, described_methods
+    from hf_fourier.domains import DOMAINS
+    from hf_fourier.methods import METHODS
+
+    listed = [(METHODS, one["row"]["name"], one["parameters"]) for one in described_methods()]
+    listed += [(DOMAINS, name, parameters) for name, _, parameters, _ in described_domains()["rows"]]
+    assert ("closed_loop", "keeps=0.5+0.25+0.12+0.06, kappa=none, lam=1.0") in {entry[1:] for entry in listed}
+    for registry, name, parameters in listed:
+        assert registry.parse(f"{name}:{parameters}") == registry[name]()
+
+
 def test_methods_and_domains_as_json_are_the_registries(run):
     from hf_fourier.domains import DOMAINS
     from hf_fourier.methods import METHODS
