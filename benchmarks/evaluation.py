@@ -94,7 +94,8 @@ def bare(model: torch.nn.Module, calls: Sequence[Call]) -> None:
         inputs, name = call.inputs, call.name
         if name == "input_ids":  # whose gradient is that at the embedded tokens
             name, inputs = "inputs_embeds", {key: value for key, value in inputs.items() if key != "input_ids"}
-            signal = model.get_input_embeddings()(call.inputs["input_ids"]).detach().requires_grad_(True)
+            embed: Any = model.get_input_embeddings
+            signal = embed()(call.inputs["input_ids"]).detach().requires_grad_(True)
         else:
             signal = inputs[name].detach().requires_grad_(True)
         score = model(**{**inputs, name: signal}).logits.log_softmax(-1).amax(-1)

@@ -39,11 +39,11 @@ SPEC = (
 )
 #: The same of the domains.
 DOMAIN_PROPERTIES = (
-    "Parseval: the powers of the features sum to that of the signal; redundant: more coefficients than the signal has"
-    " entries. grain: what one feature is; bands: ranges of frequencies that are one feature each (octave, third-"
-    "octave, mel, eeg, a number of equal width, or edges; of a wavelet, level); channels: apart makes a band of each "
-    "channel, together one of all; directions, times: into how many directions or parts of the signal each band is "
-    "cut (of a wavelet, directions=true cuts each level by its orientations)."
+    "Parseval: the powers of the features sum to that of the signal; redundant: more coefficients than the signal has "
+    "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each (octave, "
+    "third-octave, mel, eeg, a number of equal width, or edges; of a wavelet, level); channels: apart makes a band of "
+    "each channel, together one of all; directions, times: into how many directions or parts of the signal each band "
+    "is cut (of a wavelet, directions=true cuts each level by its orientations)."
 )
 
 #: What `described_methods` and `described_domains` return, so that the lists need no torch; `python -m
