@@ -54,7 +54,11 @@ class GenesRequest:
         typer.Option(help="A gene to perturb, or A+B for a combination. Repeat it for several.", show_default="all"),
     ] = None
     states: Annotated[
-        str | None, typer.Option(help="START,GOAL[,OTHER…]: values of --groupby, to measure shifts towards GOAL.")
+        str | None,
+        typer.Option(
+            help="START,GOAL[,OTHER…]: values of --groupby. Perturb the cells of START; measure their shift towards "
+            "GOAL and each OTHER."
+        ),
     ] = None
     seed: Seed = 0
     batch_size: Rows = "auto"

@@ -43,7 +43,8 @@ DOMAIN_PROPERTIES = (
     "entries. grain: what one feature is; bands: ranges of frequencies that are one feature each (octave, "
     "third-octave, mel, eeg, a number of equal width, or edges; of a wavelet, level); channels: apart makes a band of "
     "each channel, together one of all; directions, times: into how many directions or parts of the signal each band "
-    "is cut (of a wavelet, directions=true cuts each level by its orientations)."
+    "is cut (of a wavelet, directions=true cuts each level by its orientations). fitted is for Python alone: "
+    "`fit_domain` returns it, with the name of what it fitted as its basis."
 )
 
 #: What `described_methods` and `described_domains` return, so that the lists need no torch; `python -m
