@@ -45,13 +45,15 @@ SHOWN = (
 #: Examples that are explained on a randomized model too.
 TWINS = 12
 GAP = ", gap to magnitude"
+#: Which examples the table is of: the half that is not for tuning, the one for tuning, or further ones.
+PARTS = ("test", "tuning", "others")
 
 
-def measure(name: str, n: int, method: str, tuning: bool, others: bool = False) -> list[dict[str, Any]]:
-    """The row of one method on one model."""
-    explainer, examples, groups, tuned, other = prepared(name, n, others)
-    half = tuned if tuning and tuned else other
-    chosen, sources = [examples[i] for i in half], [groups[i] for i in half]
+def measure(name: str, n: int, method: str, part: str) -> list[dict[str, Any]]:
+    """The row of one method on one model, on one of `PARTS` of its examples."""
+    explainer, examples, groups, tuned, other = prepared(name, n, others=part == "others")
+    places = tuned if part == "tuning" and tuned else other
+    chosen, sources = [examples[i] for i in places], [groups[i] for i in places]
     found = ask(explainer, chosen, [method], sources)
     columns = [f"maintain_rate_at_{SHARE}", *(f"wrong_reached_at_{SHARE} ({kind})" for kind in KINDS)]
     spec = METHODS.spec(METHODS.parse(method))
@@ -68,11 +70,10 @@ def measure(name: str, n: int, method: str, tuning: bool, others: bool = False) 
     return [cells | {"shared with magnitude": mean[0], "with randomized": mean[1]}]
 
 
-def cell_of(name: str, n: int, method: str, tuning: bool, others: bool = False) -> str:
+def cell_of(name: str, n: int, method: str, part: str) -> str:
     """The file of the row of one method on one model."""
-    settings = {"examples": n, "tuning": tuning, **({"others": True} if others else {})}
     code = (__name__, "benchmarks.selectivity", "benchmarks.real")
-    return cell_file(name, methods=[method], models=[name], code=code, **settings)
+    return cell_file(name, methods=[method], models=[name], code=code, examples=n, part=part)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -82,20 +83,20 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--methods", nargs="*", default=list(SHOWN), help="specs")
     parser.add_argument("--examples", type=int, default=96, help="per model, half of them for tuning")
     half = parser.add_mutually_exclusive_group()
-    half.add_argument("--tuning", action="store_true", help="show the half for tuning")
-    half.add_argument("--others", action="store_true", help=f"further examples, of {', '.join(OTHERS)}")
+    for part, text in (("tuning", "show the half for tuning"), ("others", f"further examples, of {', '.join(OTHERS)}")):
+        half.add_argument(f"--{part}", dest="part", action="store_const", const=part, default=PARTS[0], help=text)
     parser.add_argument("--folder", type=Path, default=Path("default"), help="where numbers are kept")
     parser.add_argument("--threads", type=int, help="of torch")
     given = parser.parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
-    folder = given.folder / f"n{given.examples}-{'others' if given.others else 'tuning' if given.tuning else 'test'}"
+    folder = given.folder / f"n{given.examples}-{given.part}"
     rows = []
-    models = given.models or list(OTHERS if given.others else CLASSIFIERS)
-    if absent := set(models) - set(OTHERS if given.others else CLASSIFIERS):
-        parser.error(f"{', '.join(sorted(absent))} {'only without' if given.others else 'only with'} --others")
-    for name in models:
+    known, other = (OTHERS, "without") if given.part == "others" else (CLASSIFIERS, "with")
+    if absent := {*(given.models or ())} - {*known}:
+        parser.error(f"{', '.join(sorted(absent))} only {other} --others")
+    for name in given.models or known:
         for method in given.methods:
-            settings = name, given.examples, method, given.tuning, given.others
+            settings = name, given.examples, method, given.part
             rows += kept(folder / name / cell_of(*settings), lambda: measure(*settings))  # noqa: B023
     print(markdown(rows))

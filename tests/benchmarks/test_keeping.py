@@ -46,7 +46,7 @@ def meta_file(method="tracking", n=4, half="test", ranker=None, admitted=(), met
 
 #: The file of a cell of each benchmark, by method and number of examples.
 CELLS = {
-    "default": lambda method, n: import_module("benchmarks.default").cell_of("fashion-vit", n, method, False),
+    "default": lambda method, n: import_module("benchmarks.default").cell_of("fashion-vit", n, method, "test"),
     "planted": lambda method, n: planted.rank_cell(PHASE, "planted", method, n, "test", []),
     "pairs": lambda method, n: planted.pair_cell("fashion-vit", method, n, "test"),
     "wavelets": lambda method, n: wavelets.cell_of("a", PHASE, [method], n, "test"),
@@ -203,5 +203,5 @@ def test_file_names_say_what_they_are_of():
 
 def test_numbers_of_further_examples_are_kept_apart():
     default = import_module("benchmarks.default")
-    names = {default.cell_of("wav2vec2-languages", 96, "tracking", False, others) for others in (False, True)}
-    assert len(names) == 2
+    names = {default.cell_of("wav2vec2-languages", 96, "tracking", part) for part in default.PARTS}
+    assert len(names) == 3
