@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from tests.advice.heads import Once, attributed
 from tests.advice.texts import TEXT, ids
 from tests.models import tiny_models
 
-#: What `WITHOUT_GRADIENTS` names.
-FORWARD_ONLY, OCTAVES = ("random_masks", "shapley", "occlusion", "filters"), "fourier:bands=octave"
+#: The methods and the domain that the advice names.
+FORWARD_ONLY = re.split(r", | or ", re.search(r"\((.*)\)", WITHOUT_GRADIENTS)[1])
+OCTAVES = re.search("domain='(.*)'", WITHOUT_GRADIENTS)[1]
 
 
 class Fixed(Once):
