@@ -125,7 +125,7 @@ class LoadOptions:
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of MODEL.")] = None
     signal: Annotated[
         str | None,
-        typer.Option(help="waveform: explain the waveform, in Hz, of a model that reads log-mel spectrograms."),
+        typer.Option(help="waveform: explain the samples, in Hz, where the model reads log-mel spectrograms."),
     ] = None
     dither: Annotated[
         float,

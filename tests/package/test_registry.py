@@ -100,6 +100,19 @@ def test_a_spec_reads_back(value):
     assert METHODS.parse(METHODS.spec(value)) == value
 
 
+def test_a_tuple_of_one_reads_back():
+    value = Fourier(axes=(0,))
+    assert DOMAINS.spec(value) == "fourier:axes=0+"
+    assert DOMAINS.parse(DOMAINS.spec(value)) == value
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_presets_read_back(name):
+    for preset in METHODS[name].presets:
+        value = METHODS.parse(f"{name}:preset={preset}")
+        assert METHODS.parse(METHODS.spec(value)) == value
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
