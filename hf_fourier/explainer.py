@@ -232,7 +232,7 @@ class FourierExplainer(Evaluating):
         Args:
             sequence: One protein or DNA sequence, as for `explain`. A mask stays as it is.
             target: As for `explain`; None for the prediction of the sequence itself.
-            places: Positions to substitute, counted from 0; None for all letters.
+            places: Positions to substitute, counted from 0, or a mask; None for all letters.
             batch_size: Rows in a batch, at most.
             progress: True for a bar, or a function that is called with (variants done, variants in all).
 

@@ -264,7 +264,9 @@ class GeneScores:
         Written are `layers[key]`, `obs[key + "_label"]`, `_confidence` and `_model_share`, `uns[key]` (provenance),
         and, with groups, `uns["rank_genes_groups"]` in the form that `scanpy.pl.rank_genes_groups` and
         `scanpy.get.rank_genes_groups_df` read (of groups of too few cells `uns[key]["not_tested"]`). The layer is 0
-        where the model did not read a gene.
+        where the model did not read a gene. Groups are in a categorical column `obs[key + "_group"]`, unless the column
+        that they came from is of texts or categories and has no groups for cells that were not scored (whose zeros
+        scanpy's figures would average).
 
         Args:
             adata: The table that the cells came from; it is copied, its columns stay as they are. Cells are found by

@@ -48,7 +48,7 @@ def to_anndata(
         groupby = scores.groupby
         column = np.full(table.n_obs, "", dtype=object)
         column[rows] = list(scores.groups)
-        if groupby not in table.obs or not _same(table.obs[groupby].iloc[rows], scores.groups):
+        if groupby not in table.obs or not _drawn_alike(table.obs[groupby], rows, scores.groups):
             groupby = f"{key}_group"
             table.obs[groupby] = _categories(column)
         names = np.asarray(table.var_names)[columns[known]]
@@ -111,9 +111,22 @@ def _categories(names: Sequence[str] | np.ndarray) -> Any:
     return pd.Categorical([name or None for name in names])
 
 
-def _same(column: Any, groups: Sequence[str]) -> bool:
-    """Whether a column holds these groups, "" where it has none."""
-    return [group_name(value) for value in column] == list(groups)
+def _drawn_alike(column: Any, rows: np.ndarray, groups: Sequence[str]) -> bool:
+    """Whether scanpy's figures by a column are of these groups ("" where it has none), and of the scored cells alone.
+
+    Of a column of numbers or truth values they are of intervals.
+    """
+    import pandas as pd
+    from pandas.api.types import is_numeric_dtype
+
+    named = [group_name(value) for value in column]
+    elsewhere = np.ones(len(named), dtype=bool)
+    elsewhere[rows] = False
+    scored_alone = not any(named[place] for place in np.flatnonzero(elsewhere))
+    texts = isinstance(column.dtype, pd.CategoricalDtype) or not is_numeric_dtype(
+        column.dtype
+    )  # truth values are numeric
+    return texts and scored_alone and [named[place] for place in rows] == list(groups)
 
 
 def _by_cell(scores: Any) -> dict[str, Any]:

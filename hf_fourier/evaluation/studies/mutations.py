@@ -12,6 +12,7 @@ import numpy as np
 
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.models.dna import DNAWrapper
+from hf_fourier.models.inputs.masks import places_of_mask
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.protein import ProteinWrapper
 from hf_fourier.results.atomic_writes import write_whole
@@ -227,7 +228,7 @@ def write_motif_arrays(found: Sequence[Mutations], folder: str | PathLike[str]) 
 
 
 def _chosen(letters: Sequence[str], places: Sequence[int] | None) -> list[int]:
-    """The places that are asked: all that hold a letter, or those given, counted from 0.
+    """The places that are asked: all that hold a letter, or those given, counted from 0 or by a mask.
 
     Raises:
         InputError: If a place is none of the sequence's, or holds a mask.
@@ -235,7 +236,9 @@ def _chosen(letters: Sequence[str], places: Sequence[int] | None) -> list[int]:
     letter_places = {place: None for place, letter in enumerate(letters) if len(letter) == 1}
     if places is None:
         return list(letter_places)
-    wrong = [place for place in places if place not in letter_places]
+    masked = places_of_mask("places", places, len(letters))
+    places = list(places) if masked is None else masked
+    wrong = [place for place in places if isinstance(place, (bool, np.bool_)) or place not in letter_places]
     if wrong:
         got = f"place {wrong[0]!r} of a sequence of {len(letters)}"
         raise InputError(got, f"places of letters from 0 to {len(letters) - 1}", "correct `places`")

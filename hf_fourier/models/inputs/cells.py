@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
 from hf_fourier.models.inputs.cell_tables import kind_of_table, open_table, unreadable
+from hf_fourier.models.inputs.masks import places_of_mask
 from hf_fourier.results.gene_ids import gene_ids
 
 #: The column of `obs` with the cells that passed their quality checks, as Geneformer names it.
@@ -47,7 +49,7 @@ def read_cells(
     Args:
         path: A table with raw counts (an `.h5ad`, `.loom` or `.zarr`, Cell Ranger's `.h5` or its folder with
             `matrix.mtx`), or a `.dataset` folder with `input_ids`.
-        cells: Which ones, by number or name, in this order; None for all.
+        cells: Which ones, by number or name, in this order; or a mask, True for each that is read; None for all.
         layer: Where the counts are, raw or scaled: "X", "raw" or a layer's name. None for the first of X, layer
             "counts" and raw that holds whole numbers.
         gene_ids: The column of `var` with Ensembl ids; None for the first that holds such.
@@ -278,13 +280,20 @@ def _select_cells(names: Sequence[str], cells: Any) -> list[int]:
         return list(range(len(names)))
     if isinstance(cells, slice):
         return list(range(len(names)))[cells]
+    masked = places_of_mask("cells", cells, len(names))
+    if masked is not None:
+        return masked
     places = {name: i for i, name in enumerate(names)}
     chosen = []
     for cell in [cells] if isinstance(cells, (int, str)) else cells:
+        number = None if isinstance(cell, (str, bool)) or not isinstance(cell, Integral) else int(cell)
         if isinstance(cell, str) and cell in places:
+            if names.count(cell) > 1:
+                expected = "a name of its own, or its number"
+                raise InputError(f"cell {cell!r}, the name of {names.count(cell)} cells", expected, "correct `cells`")
             chosen.append(places[cell])
-        elif not isinstance(cell, (str, bool)) and -len(names) <= int(cell) < len(names):
-            chosen.append(int(cell) % len(names))
+        elif number is not None and -len(names) <= number < len(names):
+            chosen.append(number % len(names))
         else:
             listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             expected = f"a number from 0 to {len(names) - 1}, or one of {listed}"

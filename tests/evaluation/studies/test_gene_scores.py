@@ -269,6 +269,44 @@ def test_a_column_of_other_groups_stays() -> None:
     assert set(changed.obs["type"]) == {"x"}
 
 
+@pytest.mark.parametrize("form", ["numbers", "truth values", "categories of numbers"])
+def test_groups_that_are_numbers_are_drawn_as_groups_by_scanpy(form: str) -> None:
+    scanpy = pytest.importorskip("scanpy")
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    numbers = np.array([3, 40, 3, 40, 40, 3, 3, 40, 3])
+    table.obs["cluster"] = {
+        "numbers": numbers,
+        "truth values": numbers == 3,
+        "categories of numbers": pd.Categorical(numbers),
+    }[form]
+    found = score_genes(explain, table, by="gradient_input", groupby="cluster", check=0)
+    filled = found.to_anndata(table)
+    assert filled.obs["cluster"].equals(table.obs["cluster"])
+    where = filled.uns["rank_genes_groups"]["params"]["groupby"]
+    assert where == ("cluster" if form == "categories of numbers" else "gene_scores_group")
+    drawn = scanpy.pl.rank_genes_groups_dotplot(
+        filled, n_genes=2, layer="gene_scores", dendrogram=False, show=False, return_fig=True
+    )
+    means = drawn.dot_color_df
+    assert sorted(map(str, means.index)) == sorted(set(map(str, table.obs["cluster"])))
+    for row, group in enumerate(map(str, means.index)):
+        own = np.array([str(one) == group for one in table.obs["cluster"]])
+        expected = filled[own, means.columns[0]].layers["gene_scores"].mean()
+        assert means.to_numpy()[row, 0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_cells_that_were_not_scored_are_in_no_group() -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    found = score_genes(explain, table[:6], by="gradient_input", groupby="type", check=0)
+    filled = found.to_anndata(table)
+    assert filled.uns["rank_genes_groups"]["params"]["groupby"] == "gene_scores_group"
+    assert filled.obs["gene_scores_group"].isna().tolist() == [False] * 6 + [True] * 3
+    assert list(filled.obs["gene_scores_group"][:6]) == list(GROUPS[:6])
+    gone = table.copy()
+    gone.obs["type"] = [*GROUPS[:6], None, None, None]
+    assert found.to_anndata(gone).uns["rank_genes_groups"]["params"]["groupby"] == "type"
+
+
 def test_scores_come_back_to_the_names_that_the_table_has() -> None:
     explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
     table.var["ensembl_id"] = [f"{gene}.7" for gene in cells.GENES]

@@ -191,6 +191,18 @@ def test_places_are_looked_up_not_searched_for() -> None:
     assert len(compared) < 5 * 500
 
 
+def test_a_mask_of_truth_values_chooses_places() -> None:
+    mask = np.array([False, True, False, False, True])
+    expected = linear().mutations("ACGTT", "promoter", places=[1, 4])
+    for form in (mask, mask.tolist(), torch.from_numpy(mask)):
+        found = linear().mutations("ACGTT", "promoter", places=form)
+        np.testing.assert_array_equal(found.effects, expected.effects)
+    with pytest.raises(InputError, match=r"`places`, a mask of shape \(4,\)"):
+        linear().mutations("ACGTT", "promoter", places=mask[:4])
+    with pytest.raises(InputError, match=r"place .*True"):
+        linear().mutations("ACGTT", "promoter", places=[np.True_])
+
+
 def test_what_cannot_be_substituted_is_said() -> None:
     with pytest.raises(InputError, match="place 9 of a sequence of 5"):
         linear().mutations("ACGTT", places=[9])

@@ -235,6 +235,28 @@ def test_some_cells(tmp_path: Path, counts: np.ndarray, asked: Any) -> None:
             read_cells(path, wrong)
 
 
+@pytest.mark.parametrize("form", ["array", "series", "list", "objects"])
+def test_a_mask_of_truth_values_chooses_cells(tmp_path: Path, counts: np.ndarray, form: str) -> None:
+    path = write(tmp_path / "cells.h5ad", sparse.csr_matrix(counts))
+    mask = np.arange(9) % 4 == 3
+    forms = {"array": mask, "series": pd.Series(mask), "list": mask.tolist(), "objects": pd.array(mask)}
+    assert [cell["name"] for cell in read_cells(path, forms[form])] == ["cell3", "cell7"]
+    with pytest.raises(InputError, match=r"`cells`, a mask of shape \(8,\); expected 9 truth values"):
+        read_cells(path, mask[:8])
+    for wrong in ([np.True_], [1.5], np.array([2.0])):
+        with pytest.raises(InputError, match="0 to 8, or one of cell0"):
+            read_cells(path, wrong)
+
+
+def test_a_name_of_several_cells_chooses_none(tmp_path: Path, counts: np.ndarray) -> None:
+    table = anndata.AnnData(counts[:3].astype(np.float32), pd.DataFrame(index=["a", "b", "a"]))
+    table.var_names = [f"ENSG{i:011d}" for i in range(table.n_vars)]
+    table.write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(InputError, match="cell 'a', the name of 2 cells; expected a name of its own, or its number"):
+        read_cells(tmp_path / "cells.h5ad", ["a"])
+    assert [cell["name"] for cell in read_cells(tmp_path / "cells.h5ad", ["b", 2])] == ["b", "a"]
+
+
 def test_what_is_no_file_of_cells(tmp_path: Path) -> None:
     (tmp_path / "broken.h5ad").write_bytes(b"no HDF5")
     for path, said in (("broken.h5ad", "cannot be read"), ("none.h5ad", "a table of cells"), (".", "a table of cells")):
