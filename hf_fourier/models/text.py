@@ -34,7 +34,7 @@ from hf_fourier.models.token_batches import (
     TextBatch,
     TokenClassificationBatch,
 )
-from hf_fourier.models.tokenization import OutputHead, TokenHead, decode_tokens, restored, unknown_note
+from hf_fourier.models.tokenization import OutputHead, TokenHead, decode_tokens, restored, token_names, unknown_note
 from hf_fourier.results.views import NoView
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import AnswerSpanHead, Categorical, Head, Similarity
@@ -301,7 +301,7 @@ class TextWrapper(TargetedWrapper):
 
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """Each token in readable form."""
-        return decode_tokens(self.processor, ids)
+        return (token_names if self.unit == "token" else decode_tokens)(self.processor, ids)
 
     def _hidden(self, row: Mapping[str, Tensor]) -> int:
         """The embedding's width, measured once; a model that declares no embedding runs once to find it."""

@@ -11,6 +11,7 @@ import torch
 from hf_fourier.errors import TargetError
 from hf_fourier.models.generation import Rules
 from hf_fourier.models.inputs.text import whole
+from hf_fourier.results.words import bytes_written
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.base import Reading
 from hf_fourier.scoring.targets import ResolvedTarget
@@ -19,6 +20,8 @@ from hf_fourier.typing import Float, Int, Num, Tensor
 
 #: The marks of a space at the beginning of a token, in byte-level and in SentencePiece vocabularies.
 MARKS = ("Ġ", "▁")
+#: The mark of a word's end in classic BPE.
+CLOSES = "</w>"
 #: A note names another spelling from this multiple of the target's probability on, and from this probability on.
 FAR, WORTH = 10.0, 0.01
 #: Unknown words that a note names, and how much of each.
@@ -177,10 +180,31 @@ def unknown_note(tokenizer: Any, ids: Any, texts: Sequence[str] = ()) -> tuple[s
 
 def decode_tokens(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """Each token as text: byte-level pieces decoded, with the tokenizer's own form where a piece is not whole."""
-    tokens = tokenizer.convert_ids_to_tokens(list(ids))
     decoded = [tokenizer.decode([i]) for i in ids]
-    named = [str(i) if token is None else str(token) for i, token in zip(ids, tokens, strict=True)]
+    named = _own_forms(tokenizer, ids)
     return [token if not text or "\ufffd" in text else text for token, text in zip(named, decoded, strict=True)]
+
+
+def token_names(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """The tokens of a text in order, as text, with a space where a word begins if the vocabulary marks this.
+
+    Decoding single tokens loses the marks of SentencePiece ("▁" in front) and of classic BPE ("</w>" behind). Bytes of
+    a character that is several tokens are written as "<0xC3>".
+    """
+    own, names = _own_forms(tokenizer, ids), list[str]()
+    closed = any(form.endswith(CLOSES) for form in own)
+    for i, form in enumerate(own):
+        text = tokenizer.decode([ids[i]])
+        name = bytes_written(form) if "\ufffd" in text else text or form
+        begins = form.startswith(MARKS[1]) or (closed and (i == 0 or own[i - 1].endswith(CLOSES)))
+        names.append(f" {name.lstrip(MARKS[1]).strip(' ')}" if begins else name)
+    return names
+
+
+def _own_forms(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """Each token as the vocabulary writes it."""
+    tokens = tokenizer.convert_ids_to_tokens(list(ids))
+    return [str(i) if token is None else str(token) for i, token in zip(ids, tokens, strict=True)]
 
 
 def spelt(tokenizer: Any, ids: Sequence[int]) -> str:

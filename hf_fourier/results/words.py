@@ -20,8 +20,8 @@ THEME = 8
 LOST, LEFT, PARTS = "word_lost", "word_left", "word_parts"
 #: The heading of what comes after the words.
 BY_FREQUENCY = f"Low frequencies (periods of {THEME} tokens or more) and high frequencies (shorter periods)"
-#: A run of SentencePiece's byte tokens.
-_BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
+#: A run of bytes, as SentencePiece and `bytes_written` write them; one that goes on a character of several.
+_BYTES, _GOES_ON = re.compile(r"(?:<0x[0-9A-F]{2}>)+"), re.compile(r"<0x[89AB][0-9A-F]>")
 #: Words that a sentence names, at most, and characters of a word in it.
 NAMED, CHARACTERS = 3, 24
 
@@ -44,7 +44,20 @@ def token_pieces(names: Sequence[str]) -> list[tuple[str, bool]]:
         texts = [text.removeprefix("##") or text for text in texts]
     else:
         starts, texts = _classic(texts)
+    starts = [start and not _GOES_ON.match(text) for text, start in zip(texts, starts, strict=True)]
     return [(text.strip(" ") or "␣", start) for text, start in zip(texts, starts, strict=True)]
+
+
+def bytes_written(token: str) -> str:
+    """A token that holds a part of a character as a byte-level vocabulary writes it, its bytes as "<0xC3>"."""
+    alphabet = _byte_alphabet()
+    if any(character not in alphabet for character in token):
+        return token
+    data = bytes(alphabet[character] for character in token)
+    try:
+        return token if token.isascii() else data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 128 else f"<0x{byte:02X}>" for byte in data)
 
 
 def is_text(attribution: Explained) -> bool:
@@ -140,7 +153,8 @@ def _classic(texts: list[str]) -> tuple[list[bool], list[str]]:
 
 
 def _byte_level(names: Sequence[str]) -> bool:
-    return any("Ġ" in name or "Ċ" in name for name in names)
+    """Whether tokens are as such a vocabulary writes them, without spaces; "Ġ" is also a letter."""
+    return any("Ġ" in name or "Ċ" in name for name in names) and not any(" " in name for name in names)
 
 
 def _word_texts(names: Sequence[str], numbers: np.ndarray) -> list[str]:

@@ -1,8 +1,12 @@
 """Words of a text: tokens put together, what is lost without each, and low and high frequencies."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
@@ -42,6 +46,68 @@ def test_characters_of_several_byte_tokens_are_put_together():
     numbers = np.array([0, 1, 1, 1])
     assert words._word_texts(["a", "Ġ", "Ã", "©"], numbers) == ["a", "é"]
     assert words._word_texts(["▁a", "▁", "<0xC3>", "<0xA9>"], numbers) == ["a", "é"]
+
+
+@pytest.mark.parametrize(
+    "text", ["is café 😀 is", "Paris 你好 café", "😀 Paris é", "Paris שלום naïve", "is Ġuż ï¿½ \ufffd Ã© is"]
+)
+@pytest.mark.parametrize("learnt", [[], ["café é naïve", "é café"] * 9])
+def test_words_of_byte_level_tokens_are_those_of_the_text(text, learnt):
+    tokenizer = tiny_tokenizers.spaced("bytes")
+    tokenizer = tokenizer.train_new_from_iterator([*tiny_tokenizers.CORPUS, *learnt], 360)
+    model = tiny_models.build("text-classification", "roberta", vocab_size=len(tokenizer), max_position_embeddings=99)
+    found = FourierExplainer(model, tokenizer).explain(text, method="magnitude")
+    named = dict(zip(found.words()["place"], found.words()["word"], strict=True))
+    assert [named[place] for place in sorted(named)] == text.split()
+
+
+def unigram():
+    """As of XLM-RoBERTa, T5 and DeBERTa-v3."""
+    backend = Tokenizer(models.Unigram())
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    return backend, trainers.UnigramTrainer(vocab_size=70, special_tokens=["<unk>"], unk_token="<unk>")
+
+
+def with_bytes():
+    """As of Llama 2 and Mistral."""
+    backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    steps = decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)
+    backend.decoder = decoders.Sequence(list(steps))
+    special = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    return backend, trainers.BpeTrainer(vocab_size=330, special_tokens=special)
+
+
+def classic():
+    """As of GPT-1 and XLM."""
+    backend = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.WhitespaceSplit(), decoders.BPEDecoder(suffix="</w>")
+    return backend, trainers.BpeTrainer(vocab_size=70, special_tokens=["<unk>"], end_of_word_suffix="</w>")
+
+
+def pieces():
+    """As of BERT."""
+    backend = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.WhitespaceSplit(), decoders.WordPiece()
+    return backend, trainers.WordPieceTrainer(vocab_size=70, special_tokens=["<unk>"])
+
+
+@pytest.mark.parametrize("kind", [unigram, with_bytes, classic, pieces])
+@pytest.mark.parametrize("text", ["Paris unisapital é naïve", "capitalis", "is 😀 paris שלום", "é"])
+def test_words_of_several_tokens_are_those_of_the_text(text, kind):
+    if kind is classic and "😀" in text:
+        pytest.skip("its unknown token does not say whether a word ends")
+    backend, trainer = kind()
+    backend.train_from_iterator([*tiny_tokenizers.CORPUS, *["nu é naïve"] * 9], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", model_input_names=["input_ids"])
+    model = tiny_models.build("text-classification", "roberta", vocab_size=len(tokenizer), max_position_embeddings=99)
+    found = FourierExplainer(model, tokenizer).explain(text, method="magnitude")
+    named = dict(zip(found.words()["place"], found.words()["word"], strict=True))
+    known = [re.sub("(<unk>)+", "?", named[place]) for place in sorted(named)]
+    expected = [
+        word if kind is with_bytes or word.isascii() or word in ("é", "naïve") else "?" for word in text.split()
+    ]
+    assert known == expected
 
 
 def test_bytes_have_the_characters_that_tokenizers_write():
