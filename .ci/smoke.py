@@ -29,13 +29,15 @@ def core() -> None:
 
 
 def cli() -> None:
-    """List the methods as a module and by the command."""
+    """List the methods and print a page of the documentation, as a module and by the command."""
     for command in (
         [sys.executable, "-m", "hf_fourier"],
         [sys.executable, "-c", "from hf_fourier.cli import main; main()"],
     ):
         listed = subprocess.run([*command, "methods"], capture_output=True, text=True, check=True)
         assert "tracking" in listed.stdout
+        page = subprocess.run([*command, "docs", "genes"], capture_output=True, text=True, check=True)
+        assert page.stdout.startswith("# Cells and genes")
 
 
 def audio() -> None:

@@ -53,7 +53,6 @@ def shape_lines(app, document):
 
 def setup(app):
     """Write the reference and the metrics' cards before anything is read."""
-    modules = HERE.parent / "hf_fourier/evaluation/metrics/modules"
     app.connect("builder-inited", lambda _: reference.write(HERE / "reference"))
-    app.connect("builder-inited", lambda _: reference.write_cards(HERE / "metrics", modules))
+    app.connect("builder-inited", lambda _: reference.write_cards(HERE))
     app.connect("doctree-read", shape_lines)

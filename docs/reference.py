@@ -12,6 +12,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from hf_fourier.cli import pages
+
 #: Pages in order: a title and the modules whose public names it lists.
 PAGES = {
     "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.evaluation.evaluating",
@@ -65,17 +67,14 @@ def write(folder: Path) -> None:
             path.write_text(text)
 
 
-def write_cards(folder: Path, modules: Path) -> None:
-    """Write the card of every metric into a folder, without its front matter, and their list."""
-    folder.mkdir(exist_ok=True)
-    cards = {card.parent.name: card.read_text() for card in sorted(modules.glob("*/README.md"))}
-    rows = ["| metric | what it measures |", "|---|---|"]
+def write_cards(folder: Path) -> None:
+    """Write the card of every metric below a folder, and their list, as `hf-fourier docs metrics/NAME` has them."""
+    cards = pages.cards()
+    (folder / "metrics").mkdir(exist_ok=True)
+    names = [name.removeprefix("metrics/") for name in cards if name != "metrics/index"]
+    cards["metrics/index"] += "\n".join(["", "```{toctree}", ":maxdepth: 1", ":hidden:", "", *names, "```", ""])
     for name, text in cards.items():
-        body = re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.S)
-        (folder / f"{name}.md").write_text(body)
-        rows.append(f"| [{name}]({name}.md) | {body.split(chr(10) * 2)[1]} |")
-    contents = "\n".join(["```{toctree}", ":maxdepth: 1", ":hidden:", "", *cards, "```"])
-    (folder / "index.md").write_text("\n\n".join(["# Metrics", "\n".join(rows), contents]) + "\n")
+        (folder / f"{name}.md").write_text(text)
 
 
 def page(title: str, modules: tuple[str, ...]) -> str:

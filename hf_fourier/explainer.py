@@ -34,8 +34,8 @@ class FourierExplainer(Evaluating):
 
     Args:
         model: A `transformers` model with a head; or any other `torch.nn.Module`, a function of rows on tensors or
-            arrays, an estimator of scikit-learn, a session of onnxruntime (docs/howto/my-network.md). Neither moved
-            nor changed.
+            arrays, an estimator of scikit-learn, a session of onnxruntime (`hf-fourier docs howto/my-network`).
+            Neither moved nor changed.
         processor: Its tokenizer or image processor; without one, examples come as the processor's own output.
         task: The pipeline's name of the head; None for that of the model's class.
         method: The default method, a spec or an object ("tracking", "ffc:kappa=.03"); None for "tracking", of
@@ -68,7 +68,8 @@ class FourierExplainer(Evaluating):
         """Explain every example of a data set, and write the results to a folder, in shards.
 
         Examples that cannot be explained are recorded with the reason. A run that is killed is resumed by the same call
-        from its last finished chunk, to the same bytes. Several processes (docs/runs.md) divide the chunks.
+        from its last finished chunk, to the same bytes. Several processes divide the chunks
+        (`hf-fourier docs runs`).
 
         Args:
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON

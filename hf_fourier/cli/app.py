@@ -157,7 +157,7 @@ def sanity_check(request: SanityRequest) -> None:
 def report(request: ReportRequest) -> None:
     """Make a report from saved RESULTS: a page, tables and figures. Runs no model.
 
-    Without --include-inputs the report contains no example (docs/sharing.md says what it may still reveal).
+    Without --include-inputs the report contains no example (`hf-fourier docs sharing` says what it may still reveal).
     """
     from hf_fourier.cli.report import write_report
 
@@ -204,6 +204,25 @@ def domains(as_json: Json = False) -> None:
     from hf_fourier.cli.list import show_domains
 
     show_domains(as_json)
+
+
+@command(app)
+def docs(
+    page: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PAGE]", help="A page, such as genes or howto/my-network; with #SECTION one section of it."
+        ),
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="List the sections whose heading or text contains this; with PAGE, of that page.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print PAGE of the documentation; without PAGE list all pages. Needs no network."""
+    from hf_fourier.cli.docs import show_docs
+
+    show_docs(page=page, search=search, as_json=as_json)
 
 
 @command(assets_app, "list")

@@ -13,7 +13,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Explain": ("explain", "bands", "spectrum", "explain-dataset", "genes", "mutations", "demo"),
     "Evaluate": ("evaluate", "sanity-check"),
     "Share": ("report", "push"),
-    "Look up": ("methods", "domains", "models", "assets"),
+    "Look up": ("methods", "domains", "models", "docs", "assets"),
 }
 #: Examples of each command; a test runs or parses each of them.
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -61,6 +61,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "methods": ("hf-fourier methods", "hf-fourier methods --json"),
     "domains": ("hf-fourier domains", "hf-fourier domains --json"),
     "models": ("hf-fourier models", "hf-fourier models bert --json"),
+    "docs": (
+        "hf-fourier docs",
+        "hf-fourier docs genes",
+        "hf-fourier docs howto/my-network#one-call",
+        "hf-fourier docs --search dither",
+    ),
     "demo": ("hf-fourier demo", "hf-fourier demo sound --output heard"),
     "assets list": ("hf-fourier assets list", "hf-fourier assets list --json"),
     "assets get": ("hf-fourier assets get efficientnet-lite0",),
@@ -71,7 +77,7 @@ def add_help(app: typer.Typer) -> None:
     """Put every command under its heading and give it its examples; show one example per heading and the exit codes."""
     heading = {name: title for title, names in GROUPS.items() for name in names}
     examples = [EXAMPLES[names[0]][0] for names in GROUPS.values()]
-    more = "`hf-fourier COMMAND --help` shows more examples. Terms are explained in docs/glossary.md."
+    more = "`hf-fourier COMMAND --help` shows more examples. `hf-fourier docs glossary` explains the terms."
     app.info.epilog = "\n\n".join(["For example:", *examples, more, EXIT_CODES])
     for name, command in commands(app).items():
         command.epilog = "\n\n".join(["For example:", *EXAMPLES[name]])

@@ -24,7 +24,7 @@ MANY = 2**20
 PROPERTIES = (
     "Forward and backward passes are those of one example. complete: the scores sum to a known total; seeded: draws "
     "random numbers; attack: its result also has an adversarial input; control: does not use the model. "
-    "The documentation has a page for each method, with its formula and parameters.\n"
+    "`hf-fourier docs methods/NAME` explains a method, with its formula.\n"
     "Scores of features are the numbers by which they are ranked. s: the score that is explained, an output such as a "
     "log-probability; x, x0: the input and a baseline; F, A, φ: coefficient, amplitude and phase (F0: baseline); "
     "G: gradient (Ḡ: the mean); k: a feature; ∅: no feature.\n"

@@ -41,8 +41,8 @@ TargetText = Annotated[
         "question, span:FIRST-LAST (numbers of tokens); a text that follows, 'continuation: TEXT', or "
         "one rather than another, 'contrast:THIS|OTHER' (a space at the beginning belongs to the text); the "
         "similarity of an embedding to a vector, direction:V.npy or direction:V.npy@0.5 (a threshold: the decision "
-        "is the side on which the cosine lies); a part of a mask, region:MASK.npy. docs/targets.md says which models "
-        "take which.",
+        "is the side on which the cosine lies); a part of a mask, region:MASK.npy. "
+        "`hf-fourier docs targets` says which models take which.",
         show_default="the predicted class",
     ),
 ]
@@ -330,8 +330,8 @@ class EvaluateRequest(SanityRequest):
             help="A metric, averaged over fractions of features: maintain_rate (share of predictions kept on the top "
             "features alone), selectivity (that share minus the share of wrong labels that the model predicts on the "
             "top features that the method finds with the wrong label as its target), dig (confidence with the top "
-            "features minus that without them, both relative to that on the whole input), …; docs/metrics/index.md "
-            "lists all. Repeat it for several.",
+            "features minus that without them, both relative to that on the whole input), …; `hf-fourier docs "
+            "metrics` lists all. Repeat it for several.",
             show_default="set by the head",
         ),
     ] = None

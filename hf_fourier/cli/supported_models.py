@@ -24,7 +24,7 @@ def show_coverage(*, architecture: str | None, task: str | None, as_json: bool) 
     if not pairs:
         got = " with ".join(filter(None, (architecture, task)))
         got = f"{got!r}, which transformers {sweep['transformers']} does not have"
-        raise InputError(got, "an architecture and a head", "see docs/coverage.md")
+        raise InputError(got, "an architecture and a head", "see `hf-fourier docs coverage`")
     if as_json:
         typer.echo(json.dumps({**sweep, "pairs": pairs}, indent=1))
         return

@@ -1,4 +1,4 @@
-"""The limits on what is transformed, checked before any work; `docs/security.md` lists them."""
+"""The limits on what is transformed, checked before any work; `hf-fourier docs security` lists them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class ScoringGenes(Engine):
             cells: A list of cells, an `AnnData` (in memory, a view, backed), or the path of a table of cells or of a
                 `.dataset`.
             target: As for `explain`; None for each cell's prediction.
-            by: What the score of a gene is; docs/genes.md says which question each answers.
+            by: What the score of a gene is; `hf-fourier docs genes` says which question each answers.
 
                 - "sequential_contributions" (the default): which genes change the prediction when they are deleted
                   together. The top genes by contributions are deleted, the contributions of the shorter cell are taken,

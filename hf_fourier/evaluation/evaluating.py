@@ -250,7 +250,8 @@ class Evaluating(ScoringGenes):
 
         Takes one forward pass per word (its tokens masked, or padded) and two more, beside `explain(contributions=4)`.
 
-        Arguments and what is returned are those of `explain`; `result.words()` is the table (docs/contributions.md).
+        Arguments and what is returned are those of `explain`; `result.words()` is the table
+        (`hf-fourier docs contributions`).
 
         Raises:
             InputError: If an example is no text.

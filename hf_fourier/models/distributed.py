@@ -37,7 +37,7 @@ class Processes:
         came = f"{self.processes} process{'es' * (self.processes > 1)} started"
         if self.requested is None or self.requested == self.processes:
             return came if self.requested is None else f"{came}, as requested"
-        return f"{came} of {self.requested} requested: docs/runs.md has the commands that start them"
+        return f"{came} of {self.requested} requested: `hf-fourier docs runs` has the commands that start them"
 
     def on_first(self, decide: Callable[[], T]) -> T:
         """Broadcast a result of the first process; where it raises, all raise.
@@ -93,7 +93,10 @@ def current(asked: int | None = None) -> Processes:
         do = "without accelerators use Accelerator(cpu=True), or no Accelerator"
         raise InputError(got, f"all {started}", do)
     if asked is not None and asked != came.num_processes:
-        do = "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)"
+        do = (
+            "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` "
+            "(see `hf-fourier docs runs`)"
+        )
         raise InputError(f"{came.num_processes} processes", f"the requested {asked}", do)
     return Processes(came.process_index, came.num_processes, launcher_size() if asked is None else asked)
 

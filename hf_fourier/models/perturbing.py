@@ -110,7 +110,7 @@ class PerturbingModel:
                 moduli with random phases; "band", random phases with the moduli of the frequencies around; "reference",
                 such as silence or a flat picture; "example", the features of another example in `donors`. Drawn once
                 for each example, by the result's seed, for the whole curve; all of them take as many passes
-                (docs/replacements.md).
+                (`hf-fourier docs replacements`).
             overwrite: Compute known points again; a curve of another replacement is replaced.
             batch_size: Rows in a batch, at most.
 

@@ -1,4 +1,4 @@
-"""A report as a folder (`docs/reports.md` gives the layout), written whole, and read back across versions."""
+"""A report as a folder (`hf-fourier docs reports` gives the layout), written whole, and read back across versions."""
 
 from __future__ import annotations
 

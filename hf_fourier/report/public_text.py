@@ -59,9 +59,10 @@ def _is_public(word: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _vocabulary() -> frozenset[str]:
-    """The words of the package's source and templates, in lower case."""
+    """The words of the package's source and templates, in lower case; not those of the pages that come with it."""
     package = Path(__file__).parents[1]
     files = [path for path in package.rglob("*") if path.suffix in (".py", ".html", ".md", ".jinja")]
+    files = [path for path in files if not path.is_relative_to(package / "docs")]
     return frozenset(
         word.lower() for path in files for word in _WORD.findall(path.read_text(encoding="utf-8", errors="ignore"))
     )

@@ -19,9 +19,9 @@ class Report(ReportContent):
     """Explanations of one model with the measurements about them and what can be concluded.
 
     It is made from results alone and never runs the model. Without `include_inputs=True` it contains no input and
-    nothing from which one can be reconstructed; see `docs/reports.md`. It opens with bands if the results have some:
-    add `explainer.explain(x, method="occlusion:mode=both", domain="fourier:bands=octave")`, and the view of that
-    example starts with what each band is worth.
+    nothing from which one can be reconstructed; see `hf-fourier docs reports`. It opens with bands if the results
+    have some: add `explainer.explain(x, method="occlusion:mode=both", domain="fourier:bands=octave")`, and the view of
+    that example starts with what each band is worth.
 
     Args:
         results: Attributions of one model: of many examples, by one method or several, in bands and in single
@@ -47,7 +47,7 @@ class Report(ReportContent):
     """
 
     def save(self, folder: str | PathLike[str], include_inputs: bool = False, figures: bool = True) -> Path:
-        """Write the report into a folder and return it; `docs/reports.md` gives the layout.
+        """Write the report into a folder and return it; `hf-fourier docs reports` gives the layout.
 
         Args:
             folder: Created if it does not exist. An earlier report in it is replaced, including its inputs.
@@ -158,7 +158,7 @@ class Report(ReportContent):
         """Push the report to the Hub in one commit, as a data set with a card, or as a Space that shows the page.
 
         An earlier report in the repository is replaced, with its files; a repository that holds something else is left
-        alone. Nothing on this machine changes. `docs/sharing.md` lists what is written.
+        alone. Nothing on this machine changes. `hf-fourier docs sharing` lists what is written.
 
         Args:
             repo_id: "user/name"; created if it does not exist.

@@ -45,7 +45,8 @@ BY_CAUSE = ("scoring/failures.py", "tests/scoring/test_failures.py")
 DAMAGED = "results/integrity.py:damaged"
 #: Followed by runs of several processes.
 IN_PROCESSES = {
-    "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)": (
+    "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` "
+    "(see `hf-fourier docs runs`)": (
         "tests/runs/test_processes.py",
         "test_two_processes_write_the_bytes_of_one",
     )

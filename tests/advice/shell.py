@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from hf_fourier.cli import console, evaluate, explain_recording, inputs, list, push, supported_models
+from hf_fourier.cli import console, evaluate, explain_recording, inputs, list, pages, push, supported_models
 from hf_fourier.cli.share_options import PushRequest
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.report.hub.repository import check_name
@@ -112,6 +112,12 @@ def _run_with_donors(in_python: bool) -> Any:
         explainer.donors = None
 
 
+def _without_pages() -> Any:
+    """As if the package came without pages."""
+    with mock.patch.object(pages, "PACKAGE", Path(tempfile.mkdtemp())):
+        return pages.read("genes")
+
+
 CASES = [
     Case(
         "set `explainer.donors` in Python, and call `explain_dataset` there",
@@ -185,7 +191,15 @@ CASES = [
         lambda: _written(Path(tempfile.mkdtemp()) / "there"),
     ),
     Case("correct --metric", lambda: _evaluated("none"), lambda: _evaluated("dig", shell=True)),
-    Case("see docs/coverage.md", lambda: _covered("of-tomorrow"), lambda: [_covered("vit"), _covered(None)]),
+    Case(
+        "see `hf-fourier docs coverage`",
+        lambda: _covered("of-tomorrow"),
+        lambda: [_covered("vit"), typed("docs", "coverage")],
+    ),
+    Case("`hf-fourier docs` lists all pages", lambda: pages.read("gens"), lambda: typed("docs")),
+    Case("or leave out # and the section", lambda: pages.read("genes#none"), lambda: pages.read("genes")),
+    Case("search for a part of it, or a synonym", lambda: pages.search("ditherings"), lambda: pages.search("dither")),
+    Case("install it again", _without_pages, lambda: pages.read("genes")),
     Case("correct its name", lambda: pairs(model_type="bret"), lambda: pairs(model_type="bert")),
 ]
 

@@ -25,6 +25,7 @@ PRINTS = {
     "report",
     "push",
     "models",
+    "docs",
     "assets list",
 }
 
@@ -136,7 +137,7 @@ def typed(run, monkeypatch, image_model, text_model, image, tmp_path):
 @pytest.mark.parametrize("line", [
     *EXAMPLES["explain"][:2], *EXAMPLES["explain-dataset"][:2], EXAMPLES["evaluate"][1], EXAMPLES["sanity-check"][0],
     EXAMPLES["demo"][0],
-    *EXAMPLES["models"], *EXAMPLES["methods"], *EXAMPLES["domains"], *EXAMPLES["assets list"],
+    *EXAMPLES["models"], *EXAMPLES["methods"], *EXAMPLES["domains"], *EXAMPLES["docs"], *EXAMPLES["assets list"],
     *EXAMPLES["assets get"],
 ])  # fmt: skip
 def test_examples_run(typed, line):

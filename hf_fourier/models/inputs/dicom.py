@@ -92,7 +92,7 @@ def read_dicom(source: str | os.PathLike[str] | Sequence[Any], series: int | Non
     Raises:
         InputError: If there is no series or several; a named file, or one of a folder that ends with .dcm, cannot be
             read; slices of the series are missing, doubled, displaced, tilted, compressed or of different sizes; or a
-            limit is exceeded (`docs/security.md`).
+            limit is exceeded (`hf-fourier docs security`).
         MissingExtraError: If pydicom is not installed.
     """
     files, only = _files(source)

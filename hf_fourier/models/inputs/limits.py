@@ -1,4 +1,4 @@
-"""The limits on what is read of files, checked before any work; `docs/security.md` lists them.
+"""The limits on what is read of files, checked before any work; `hf-fourier docs security` lists them.
 
 They lie above what is met in practice and below what would take all memory or minutes of a small machine.
 """
