@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -18,4 +19,7 @@ def main() -> None:
             raise
         sys.stderr.write(f"hf-fourier needs the package {error.name!r}: run `pip install 'hf_fourier[cli]'`\n")
         raise SystemExit(1) from None
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every encoding has every character: ≤ becomes \u2264
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="hf-fourier")

@@ -105,7 +105,8 @@ def find(name: str, known: Mapping[str, str]) -> tuple[str, str]:
     if found is None:
         last = bare.rpartition("/")[2]
         near = [full[short[one]] for one in difflib.get_close_matches(last, short, n=3)]
-        near += [full[one] for one in full if len(last) > 2 and last in one and full[one] not in near]
+        titled = {one: f"{next(sections(text)).title} {one}".casefold() for one, text in known.items()}
+        near += [one for one in known if len(last) > 2 and last in titled[one] and one not in near]
         near = near[:7]
         expected = f"one of {', '.join(near)}" if near else "the name of a page, such as genes"
         raise InputError(f"the page {name!r}", expected, "`hf-fourier docs` lists all pages")

@@ -1,5 +1,6 @@
 """The other commands: generated from the registries; the demo shows no result without its controls."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,6 +41,16 @@ def test_module_is_the_command():
     done = subprocess.run([sys.executable, "-m", "hf_fourier", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "hf-fourier" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["docs", "genes"], ["methods"]])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_an_encoding_without_a_character_is_no_failure(words, encoding):
+    """As that of a pipe on Windows or in the locale C."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-m", "hf_fourier", *words], env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert rb"\u" in done.stdout
 
 
 def test_methods_come_from_the_registry(run):

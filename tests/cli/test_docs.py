@@ -100,6 +100,7 @@ def test_links_name_pages_and_pictures_their_captions():
     [
         (["gens"], "got the page 'gens'; expected one of genes"),
         (["howto"], "howto/my-data, howto/my-model, howto/my-network"),
+        (["cell"], "expected one of shell, genes;"),
         (["traking"], "expected one of methods/tracking"),
         (["../../passwd"], "expected the name of a page, such as genes; `hf-fourier docs` lists all pages"),
         (["genes#which"], "expected one of which-question-each-score-answers; or leave out # and the section"),
