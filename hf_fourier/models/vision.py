@@ -15,7 +15,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.models.base import ModelWrapper, Task, check_numbers
 from hf_fourier.models.inputs.images import as_rgb, range_notes
 from hf_fourier.models.inspection import classification_head, dtype_of, is_convolutional, labels_of
-from hf_fourier.models.padding import in_pixels
+from hf_fourier.models.padding import PIXEL_MASK, in_pixels
 from hf_fourier.results.views import ImageView, NoView, View
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import (
@@ -109,7 +109,7 @@ class VisionWrapper(ModelWrapper):
         if self.processor is None:
             raise self.missing_processor_error(example)
         rgb, taken = as_rgb(example)
-        encoded = self.encode_batch({"pixel_values": self._processed(rgb)})[0]
+        encoded = self.encode_batch(self._batch_of(rgb))[0]
         encoded.range, encoded.notes = str(taken), (*encoded.notes, *range_notes([taken]))
         return encoded
 
@@ -120,12 +120,13 @@ class VisionWrapper(ModelWrapper):
         pictures, ranges = zip(*map(as_rgb, examples), strict=True)
         if len({picture.shape for picture in pictures}) > 1:
             return None
-        pixels = self._processed(*pictures)
+        batch = self._batch_of(*pictures)
+        pixels = batch["pixel_values"]
         alone = [self._processed(pictures[0]), self._processed(pictures[-1])]
         ends = [pixels[:1], pixels[-1:]]
         if len(pixels) != len(pictures) or not all(map(torch.equal, ends, alone)):
             return None
-        encoded = self.encode_batch({"pixel_values": pixels})
+        encoded = self.encode_batch(batch)
         for example, taken in zip(encoded, ranges, strict=True):
             example.range, example.notes = str(taken), (*example.notes, *range_notes([taken]))
         return encoded
@@ -217,7 +218,11 @@ class VisionWrapper(ModelWrapper):
         return by_class(logits_of(outputs))
 
     def _processed(self, *arrays: np.ndarray) -> Tensor:
-        """What the processor makes of 8-bit RGB pictures of one size, `(pictures, channels, height, width)`."""
+        """The pixels that the processor makes of 8-bit RGB pictures of one size, `(pictures, channels, …)`."""
+        return self._batch_of(*arrays)["pixel_values"]
+
+    def _batch_of(self, *arrays: np.ndarray) -> dict[str, Tensor]:
+        """What the processor makes of 8-bit RGB pictures of one size: pixels, and a mask where it pads them."""
         from PIL import Image
 
         # As a PIL image: of an array one or three pixels high the processor guesses the channels' place, and in
@@ -227,8 +232,11 @@ class VisionWrapper(ModelWrapper):
         images = [Image.fromarray(array) for array in arrays]
         try:
             given = images if len(images) > 1 else images[0]
-            pixels: Tensor = self.processor(images=given, return_tensors="pt", **place)["pixel_values"]
-            return pixels if pixels.is_floating_point() else pixels.float()
+            made = self.processor(images=given, return_tensors="pt", **place)
+            pixels: Tensor = made["pixel_values"]
+            batch = {"pixel_values": pixels if pixels.is_floating_point() else pixels.float()}
+            mask = made[PIXEL_MASK] if PIXEL_MASK in made and self.accepts(PIXEL_MASK) else None
+            return batch if mask is None or bool((mask != 0).all()) else {**batch, PIXEL_MASK: mask}
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             raise InputError(

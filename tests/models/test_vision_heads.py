@@ -51,6 +51,24 @@ def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
         laws.close(explain.wrapper.read(ours), explain.wrapper.read(theirs))
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_what_the_processor_pads_is_masked_for_the_model(count: int) -> None:
+    from transformers import DetrImageProcessor
+
+    sizes = {"shortest_edge": 32, "longest_edge": 64}
+    processor = DetrImageProcessor(size=sizes, pad_size={"height": 64, "width": 96})
+    explain = FourierExplainer(tiny_models_vision.build("object-detection", "detr"), processor)
+    pictures = list(np.random.default_rng(0).integers(0, 256, (count, 40, 60, 3), dtype=np.uint8))
+    results = explain.explain(pictures, method="magnitude")
+    for picture, result in zip(pictures, results, strict=True):
+        batch = processor(images=picture, return_tensors="pt")
+        assert not batch["pixel_mask"].all()
+        with torch.no_grad():
+            theirs = explain.wrapper.read(explain.model(**batch))
+        laws.close(torch.as_tensor(explain.predict(picture).logits).view_as(theirs), theirs)
+        assert torch.equal(result.inputs["pixel_mask"], batch["pixel_mask"][0])
+
+
 @pytest.mark.parametrize(("task", "name"), EVERYTHING)
 def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -> None:
     explain = explainer(task, name)
