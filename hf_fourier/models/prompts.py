@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from hf_fourier.typing import Bool, Tensor
 #: Notes on a chat.
 TEMPLATED = "the chat was formatted by the tokenizer's chat template; the text that it adds is held constant"
 UNTOLD = "the chat was formatted by the tokenizer's chat template; the text that it adds was transformed, too"
+#: What stands for a message while its place is found: characters that texts do not have.
+_PLACE = "\ue000\ue001\ue002"
 
 
 def kept_part(
@@ -93,16 +95,22 @@ def written_out(tokenizer: Any, chat: Any) -> tuple[dict[str, list[int]], Tensor
         got = "a chat, for a tokenizer without a chat template"
         raise InputError(got, "one text", "write the prompt as one str, or set tokenizer.chat_template")
     goes_on = messages[-1]["role"] == "assistant"
-    try:
-        text = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+
+    def write(some: list[dict[str, Any]]) -> str:
+        return str(
+            tokenizer.apply_chat_template(
+                some, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+            )
         )
+
+    try:
+        text = write(messages)
     except Exception as error:  # templates are programs of others
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         got = f"a chat that the tokenizer's template refuses ({reason})"
         do = "correct them, or write the prompt as one str"
         raise InputError(got, "messages with roles that it knows", do) from error
-    spans = _spans(text, messages)
+    spans = _spans(text, messages, write)
     places = spans is not None and getattr(tokenizer, "is_fast", False)
     with restored(tokenizer):
         how = {"add_special_tokens": False, "return_offsets_mapping": places, "verbose": False}
@@ -115,14 +123,26 @@ def written_out(tokenizer: Any, chat: Any) -> tuple[dict[str, list[int]], Tensor
     return encoding, message < 0, message, (TEMPLATED,)
 
 
-def _spans(text: str, messages: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]] | None:
-    """Where each message's own text stands in the written chat; None where that is not so."""
-    spans, at = [], 0
-    for message in messages:
-        content = message["content"].strip() if isinstance(message["content"], str) else ""
-        start = text.find(content, at) if content else -1
-        if start < 0:
+def _spans(
+    text: str, messages: Sequence[dict[str, Any]], write: Callable[[list[dict[str, Any]]], str]
+) -> list[tuple[int, int]] | None:
+    """Where each message's own text stands in the written chat; None where that is not known.
+
+    Its words may stand in the template as well (a role, the default of the system's message), so each message is found
+    by writing the chat with a mark in its place.
+    """
+    spans = []
+    for number, message in enumerate(messages):
+        if not isinstance(message["content"], str) or not message["content"].strip():
             return None
-        at = start + len(content)
-        spans.append((start, at))
+        try:
+            marked = write([*messages[:number], {**message, "content": _PLACE}, *messages[number + 1 :]])
+        except Exception:  # of a template that reads what messages say
+            return None
+        before, _, after = marked.partition(_PLACE)
+        end = len(text) - len(after)
+        own = text[len(before) : end]
+        if _PLACE in after or _PLACE not in marked or text != before + own + after or not own.strip():
+            return None
+        spans.append((len(before) + len(own) - len(own.lstrip()), end - len(own) + len(own.rstrip())))
     return spans

@@ -9,6 +9,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
+from hf_fourier.models.prompts import written_out
 from hf_fourier.scoring.targets import Continuation, Contrast
 from tests.models import laws, tiny_models, tiny_tokenizers
 
@@ -248,6 +249,45 @@ class TestChats:
             again = explain.explain(same)
             laws.same(again[0] if isinstance(again, list) else again, result)
         assert explain.predict(CHAT).label == result.label
+
+    @pytest.mark.parametrize("said", ["user", "You are", "a", "<|im_start|>", " Paris ", "assistant"])
+    @pytest.mark.parametrize("trims", [False, True])
+    def test_a_message_whose_words_the_template_has_too_is_found_in_its_place(self, said: str, trims: bool) -> None:
+        tokenizer = tiny_tokenizers.spaced("bytes")
+        content = "m['content'] | trim" if trims else "m['content']"
+        tokenizer.chat_template = (
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% for m in messages %}"
+            f"<|im_start|>{{{{m['role']}}}}\n{{{{{content}}}}}<|im_end|>\n{{% endfor %}}"
+            "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+        )
+        for chat in (
+            [{"role": "user", "content": said}],
+            [
+                {"role": "user", "content": "is"},
+                {"role": "assistant", "content": said},
+                {"role": "user", "content": said},
+            ],
+            [{"role": "user", "content": said}, {"role": "assistant", "content": said}],
+        ):
+            encoding, added, message, notes = written_out(tokenizer, chat)
+            assert "held constant" in notes[0]
+            assert message is not None
+            for number, one in enumerate(chat):
+                ids = [i for i, of in zip(encoding["input_ids"], message.tolist(), strict=True) if of == number]
+                start = message.tolist().index(number)
+                assert tokenizer.decode(ids).strip() == one["content"].strip()
+                assert (
+                    tokenizer.decode(encoding["input_ids"][:start]).rstrip(" ").endswith(f"<|im_start|>{one['role']}\n")
+                )
+            assert torch.equal(added, message < 0)
+
+    def test_of_a_message_that_is_written_twice_the_place_is_not_known(self) -> None:
+        tokenizer = tiny_tokenizers.spaced("bytes")
+        tokenizer.chat_template = "{{messages[0]['content']}} is {{messages[0]['content']}}"
+        _, added, message, notes = written_out(tokenizer, [{"role": "user", "content": "Paris"}])
+        assert message is None
+        assert not added.any()
+        assert "was transformed, too" in notes[0]
 
     def test_an_assistants_last_message_goes_on(self) -> None:
         explain = self.explainer()
