@@ -218,3 +218,10 @@ def test_missing_pages_are_one_message(run, monkeypatch, tmp_path):
     done = run("docs", "genes")
     assert done.exit_code == 1
     assert "no pages in" in done.stderr
+
+
+def test_python_reads_pages_without_the_extra():
+    code = "import sys; sys.modules.update(typer=None, rich=None)\nfrom hf_fourier.cli import pages"
+    code += "\nassert pages.read('genes#atlases').startswith('## Atlases')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
