@@ -47,6 +47,7 @@ def meta_file(method="tracking", n=4, half="test", ranker=None, admitted=(), met
 #: The file of a cell of each benchmark, by method and number of examples.
 CELLS = {
     "default": lambda method, n: import_module("benchmarks.default").cell_of("fashion-vit", n, method, "test"),
+    "goals": lambda method, n: import_module("benchmarks.goals").cell_of("fashion-vit", n, method, "test"),
     "planted": lambda method, n: planted.rank_cell(PHASE, "planted", method, n, "test", []),
     "pairs": lambda method, n: planted.pair_cell("fashion-vit", method, n, "test"),
     "wavelets": lambda method, n: wavelets.cell_of("a", PHASE, [method], n, "test"),
@@ -59,7 +60,7 @@ CELLS = {
 
 @pytest.fixture(autouse=True, scope="module")
 def without_candidates():
-    """Importing the benchmark of the default registers methods that are in no release; take them out again."""
+    """Importing some benchmarks registers methods that are in no release; take them out again."""
     before = {*METHODS}
     yield
     for name in {*METHODS} - before:
@@ -133,6 +134,8 @@ def test_another_build_of_a_model_is_measured_again(benchmark, monkeypatch):
     [
         ("default", "benchmarks.default"),
         ("default", "benchmarks.selectivity"),
+        ("goals", "benchmarks.goals"),
+        ("goals", "benchmarks.axes"),
         ("planted", "benchmarks.planted"),
         ("planted", "benchmarks.planted.subjects"),
         ("subsets", "benchmarks.subsets"),
@@ -201,7 +204,8 @@ def test_file_names_say_what_they_are_of():
         cell_file("a", methods=["none_such"])
 
 
-def test_numbers_of_further_examples_are_kept_apart():
-    default = import_module("benchmarks.default")
-    names = {default.cell_of("wav2vec2-languages", 96, "tracking", part) for part in default.PARTS}
+@pytest.mark.parametrize("benchmark", ["default", "goals"])
+def test_numbers_of_further_examples_are_kept_apart(benchmark):
+    module = import_module(f"benchmarks.{benchmark}")
+    names = {module.cell_of("wav2vec2-languages", 96, "tracking", part) for part in module.PARTS}
     assert len(names) == 3
