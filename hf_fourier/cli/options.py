@@ -19,9 +19,9 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .loom "
-        ".zarr .dataset), one cell or a chat (.json); or a text or a protein sequence itself; '-' reads one text per "
-        "line from standard input.",
+        help="Files: pictures, sounds (.wav .flac .ogg .mp3 .aiff .opus), volumes (.nii .nii.gz .npy), cells (.h5ad "
+        ".loom .zarr .dataset), one cell or a chat (.json); or a text or a protein sequence itself; '-' reads one text "
+        "per line from standard input.",
         show_default=False,
     ),
 ]

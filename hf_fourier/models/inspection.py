@@ -178,13 +178,19 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def unwrap(model: torch.nn.Module) -> torch.nn.Module:
-    """The module below `torch.compile` and data parallelism, which hide hooks and split batches."""
+    """The module below `torch.compile` and data parallelism, which hide hooks and split batches.
+
+    One that comes without them runs as it is written, also if it was explained in compiled form before.
+    """
+    given = model
     while True:
         if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
             inner = model.module
         else:
             inner = getattr(model, "_orig_mod", None)
         if not isinstance(inner, torch.nn.Module):
+            if model is given:
+                compiled_calls.forget(model)
             return model
         compiled_calls.note(inner, model)
         model = inner

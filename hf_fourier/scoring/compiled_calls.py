@@ -26,6 +26,10 @@ class CompiledCalls:
         if callable(around):
             self._around[model] = around
 
+    def forget(self, model: torch.nn.Module) -> None:
+        """Run a model as it is written from now on: hooks that came after its compilation are not in it."""
+        self._around.pop(model, None)
+
     @contextmanager
     def set_aside(self, model: torch.nn.Module, modules: Sequence[torch.nn.Module]) -> Iterator[None]:
         """Inside, the modules of a model run as they are written, but for `used`."""

@@ -95,3 +95,18 @@ def test_a_compiled_sequential_network_is_explained_in_compiled_passes() -> None
     assert ran
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(one.scores, other.scores)
+
+
+def test_a_model_that_was_explained_in_compiled_form_runs_with_later_hooks_as_it_is_written() -> None:
+    torch._dynamo.reset()  # which compiles no function more than eight times
+    ran, model = list[int](), nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
+    signal = torch.randn(1, 8, 8)
+    given = compiled(model, ran)
+    FourierExplainer(given, axes=("height", "width")).explain(signal, method="magnitude")
+    assert ran
+    ran.clear()
+    model[0].register_forward_hook(lambda module, inputs, output: 3 * output)
+    found = FourierExplainer(model, axes=("height", "width")).explain(signal, method="magnitude")
+    expected = model(signal.unsqueeze(0))[0].log_softmax(-1)
+    assert found.value == pytest.approx(float(expected[found.target].detach()), rel=1e-4)
+    assert not ran

@@ -163,6 +163,21 @@ def test_folders(tmp_path: Path) -> None:
         source_of("no-such-name/on-the-hub")
 
 
+def test_hidden_files_of_a_folder_are_no_examples_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("a.wav", "b.aiff", "c.opus", "._a.wav", ".ipynb_checkpoints/a-checkpoint.wav", "__MACOSX/._a.wav"):
+        (tmp_path / name).write_bytes(wav())
+    source = source_of(tmp_path)  # without a warning
+    assert [item.name for item in source.read(range(source.length or 0))] == ["a.wav", "b.aiff", "c.opus"]
+    (tmp_path / "d.M4A").write_bytes(b"sound")
+    (tmp_path / "e.dcm").write_bytes(b"slice")
+    with pytest.warns(
+        UserWarning, match=r"2 of 5 files of pictures and sounds were left out, such as 'd\.M4A': convert"
+    ):
+        assert source_of(tmp_path).length == 3
+
+
 def test_a_compressed_volume_is_an_example(tmp_path: Path) -> None:
     (tmp_path / "head.nii.gz").write_bytes(b"no volume")
     source = source_of(tmp_path / "head.nii.gz")

@@ -32,6 +32,8 @@ MAX_AMPLITUDE = 2.0
 LOUD = "samples reach"
 #: Arrays with at most this many rows or columns hold channels along that side.
 CHANNELS = 8
+#: Channels whose average has less of their power cancel each other; eight independent ones leave 1/8.
+CANCELLED = 0.01
 #: Half the length of the resampling filter, in samples of the slower of the two rates (scipy's).
 FILTER_REACH = 10
 #: What to do with a sound that is too long for one example.
@@ -63,6 +65,7 @@ def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
         notes.append(f"{channels} channels were averaged into one")
     if not np.isfinite(mono).all():
         raise InputError("a sound with NaN or infinite samples", "finite numbers", "repair the recording")
+    notes += cancelled(_powers(samples, mono))
     notes += _scaled(samples, scale, example)
     if len(mono) * rate > SIGNAL_ENTRIES * sound_rate:
         got = f"{len(mono)} samples at {sound_rate} Hz for a model of {rate} Hz"
@@ -93,10 +96,11 @@ class AudioStream:
 
     def __init__(self, example: Any, rate: int) -> None:
         self.rate, self.notes, self._file = rate, list[str](), None
+        self._powers = np.zeros(2)
         if isinstance(example, (str, PathLike)):
             self._file = _file(Path(example))
             file_rate, self._frames, channels = self._file.samplerate, self._file.frames, self._file.channels
-            self._more = _from_blocks(self._file, Path(example))
+            self._more = _from_blocks(self._file, Path(example), self._powers)
         else:
             array, given, channel_axis = _parts(example, rate)
             samples, scale = _real(array)
@@ -104,7 +108,7 @@ class AudioStream:
             file_rate, self._frames, self._more = given or rate, len(mono), _pieces(mono)
             if given is None:
                 self.notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
-            self.notes += _scaled(samples, scale, example)
+            self.notes += (*cancelled(_powers(samples, mono)), *_scaled(samples, scale, example))
         if not self._frames:
             raise InputError("a recording without samples", "a sound", "record it again")
         if channels > 1:
@@ -119,6 +123,11 @@ class AudioStream:
     def seconds(self) -> float:
         """How long it lasts."""
         return self.samples / self.rate
+
+    @property
+    def cancelled(self) -> tuple[str, ...]:
+        """A note where the channels of a file cancel each other in what was read."""
+        return cancelled(self._powers)
 
     def close(self) -> None:
         """Close the file."""
@@ -248,12 +257,15 @@ def _ratio(own: int, rate: int) -> tuple[int, int]:
     return up, down
 
 
-def _from_blocks(file: Any, path: Path) -> Callable[[int], np.ndarray]:
-    """What gives the next samples of an open file as mono, at most so many; none where it breaks off."""
+def _from_blocks(file: Any, path: Path, powers: np.ndarray) -> Callable[[int], np.ndarray]:
+    """What gives the next samples of an open file as mono, at most so many, and adds `_powers`; none at a break."""
 
     def more(count: int) -> np.ndarray:
         try:
-            return _decoded(file, count, path).mean(axis=1, dtype=np.float32)
+            block = _decoded(file, count, path)
+            mono = block.mean(axis=1, dtype=np.float32)
+            powers[:] += _powers(block, mono)
+            return mono
         except InputError:
             if not file.tell():
                 raise
@@ -347,6 +359,22 @@ def _scaled(samples: np.ndarray, scale: tuple[str, float], example: Any) -> list
         return [f"{LOUD} {peak:.4g}, beyond the ±1 of real samples; they were taken as they are"]
     do = "pass PCM as integers (int16), or divide by the full scale"
     return [f"{LOUD} {peak:.3g}, far beyond the ±1 of real samples; {do}"]
+
+
+def _powers(samples: np.ndarray, mono: np.ndarray) -> np.ndarray:
+    """The power of channels, their mean, and that of their average, each times the number of samples."""
+    means = [float(np.square(part, dtype=np.float64).sum()) / max(1, part.size) for part in (samples, mono)]
+    return len(mono) * np.array(means)
+
+
+def cancelled(powers: np.ndarray) -> tuple[str, ...]:
+    """A note where the average of channels has far less power than they have: some are others upside down."""
+    channels, mono = powers.tolist()
+    if not mono < CANCELLED * channels:
+        return ()
+    return (
+        f"the channels cancel each other: their average has {mono / channels:.1%} of their power; pass one of them",
+    )
 
 
 def _mono(array: np.ndarray, channel_axis: int | None) -> tuple[np.ndarray, int]:

@@ -28,15 +28,10 @@ from hf_fourier.models.inputs.containers import (
     plain,
 )
 from hf_fourier.models.inputs.files import (
-    ARRAYS,
-    CELLS,
     DICOM,
     EXTENSIONS,
-    PICTURES,
-    SERIES,
-    SOUNDS,
-    VOLUMES,
     check_json_rows,
+    example_files,
     is_sequence_file,
     read_example,
     read_sequences,
@@ -212,7 +207,7 @@ def _by_name(
         return _rows_of(_opened(text, split, streaming), column, is_example)
     if is_sequence_file(path):
         return _records(read_sequences(path))
-    if os.path.isdir(path) and (files := _files(path)):
+    if os.path.isdir(path) and (files := example_files(path)):
         if is_sequence_file(path / files[0]):
             return _records(
                 [(f"{one}/{name}", letters) for one in files for name, letters in read_sequences(path / one)]
@@ -280,14 +275,6 @@ def _datasets() -> Any:
     except ImportError as error:
         raise MissingExtraError("datasets", "metrics", "data sets") from error
     return datasets
-
-
-def _files(folder: Path) -> list[str]:
-    """The files of examples below a folder, sorted, as paths relative to it."""
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    usual = [name for name in files if name.lower().endswith((*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *ARRAYS))]
-    sequences = [name for name in files if is_sequence_file(folder / name)]
-    return usual or [name for name in files if name.lower().endswith(CELLS)] or sequences
 
 
 def _records(records: list[tuple[str, str]]) -> Source:

@@ -14,17 +14,19 @@ from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.containers import is_chat
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
 VOLUMES, SERIES = (".nii", ".nii.gz"), (".edf", ".bdf")
 ARRAYS, CELLS, DICOM = (".npy",), (".json",), (".dcm",)
 MANY_CELLS = (".h5ad", ".loom", ".zarr", ".dataset")
 SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas", ".fastq", ".fq")
 EXTENSIONS = (*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *DICOM, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+#: Pictures and sounds that are not read out of folders.
+UNREAD = (".m4a", ".aac", ".wma", ".amr", ".au", ".caf", ".mp4", ".heic", ".heif", ".avif", ".jfif", ".jp2", ".svs")
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
 ACCEPTED_FILES = (
-    "a picture, a sound (.wav, .flac, .ogg, .mp3), a recording of several channels (.edf, .bdf), a volume (.nii, "
-    ".nii.gz, .npy, one .dcm of a series), cells (.h5ad, .loom, .zarr, .dataset), "
+    "a picture, a sound (.wav, .flac, .ogg, .mp3, .aiff, .opus), a recording of several channels (.edf, .bdf), "
+    "a volume (.nii, .nii.gz, .npy, one .dcm of a series), cells (.h5ad, .loom, .zarr, .dataset), "
     'sequences (.fasta, .fastq), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
 )
@@ -61,6 +63,22 @@ def read_example(text: str) -> Any:
         return _chat_or_cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
     raise InputError(f"the file {text!r}", ACCEPTED_FILES, do)
+
+
+def example_files(folder: Path) -> list[str]:
+    """The files of examples below a folder, sorted, as paths relative to it; without hidden ones.
+
+    A `UserWarning` counts pictures and sounds of formats that are not read, and slices in DICOM beside other files.
+    """
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+    usual = [name for name in files if name.lower().endswith((*PICTURES, *SOUNDS, *SERIES, *VOLUMES, *ARRAYS))]
+    left = [name for name in files if name.lower().endswith((*UNREAD, *DICOM))]
+    if usual and left:
+        said = f"{folder.name!r}: {len(left)} of {len(usual) + len(left)} files of pictures and sounds were left out"
+        warnings.warn(f"{said}, such as {left[0]!r}: convert them", stacklevel=4)
+    sequences = [name for name in files if is_sequence_file(folder / name)]
+    return usual or [name for name in files if name.lower().endswith(CELLS)] or sequences
 
 
 def is_sequence_file(path: Any) -> bool:

@@ -318,3 +318,24 @@ def test_what_decoders_overshoot_is_no_matter(kind: str) -> None:
     assert np.abs(sound.samples).max() > 1
     assert notes == read_audio({"array": sound.samples, "sampling_rate": RATE}, RATE)[1] == ()
     assert read_audio((sound.samples, RATE), RATE)[1]  # an array that a user has scaled
+
+
+@pytest.mark.parametrize("form", ["array", "file", "stream", "stream of an array"])
+def test_channels_that_cancel_each_other_are_said(form: str, tmp_path: Path) -> None:
+    import soundfile
+
+    left, other = np.random.default_rng(0).normal(0, 0.1, (2, 16000)).astype(np.float32)
+    for right, said in ((-left, True), (-0.9 * left, True), (0 * left, False), (other, False), (left, False)):
+        both = np.stack([left, right], 1)
+        soundfile.write(tmp_path / "a.wav", both, 16000, subtype="FLOAT")
+        given = tmp_path / "a.wav" if form in ("file", "stream") else (both, 16000)
+        if form.startswith("stream"):
+            stream = AudioStream(given, 16000)
+            for start in range(0, 16000, 999):
+                stream.read(start, min(start + 999, 16000))
+            notes = tuple(dict.fromkeys((*stream.notes, *stream.cancelled)))
+            stream.close()
+        else:
+            notes = read_audio(given, 16000)[1]
+        found = [note for note in notes if note.startswith("the channels cancel each other")]
+        assert len(found) == said, (form, notes)
