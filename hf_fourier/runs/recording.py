@@ -295,9 +295,8 @@ def explain_recording(
                 break
             if callable(progress):
                 progress(len(recording), len(starts))
-        if stream.cancelled:
-            recording.notes = (*recording.notes, *stream.cancelled)
-            _write(recording, place)
+        recording.notes = (*recording.notes, *stream.cancelled)
+        _write(recording, place)
     except Exception as error:
         error.completed = recording  # type: ignore[attr-defined]
         if recording.segments:

@@ -247,15 +247,25 @@ def test_what_was_done_is_not_lost(path: Path, tmp_path: Path) -> None:
     assert Recording.load(tmp_path / "kept").segments == done.segments
 
 
+def test_channels_of_a_recording_that_cancel_each_other_are_said(tmp_path: Path) -> None:
+    sound = scene()
+    soundfile.write(tmp_path / "a.wav", np.stack([sound, -sound], 1), RATE, subtype="FLOAT")
+    found = listener().explain_recording(tmp_path / "a.wav", seconds=LENGTH / RATE, output_dir=tmp_path / "kept")
+    assert "the channels cancel each other: their average has 0.0% of their power" in found.notes[-1]
+    assert Recording.load(tmp_path / "kept").notes == found.notes
+
+
 def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
     """A FLAC file's header says how long it is."""
     soundfile.write(tmp_path / "whole.flac", scene(12.0), RATE)
     whole = (tmp_path / "whole.flac").read_bytes()
     (tmp_path / "cut.flac").write_bytes(whole[: len(whole) * 2 // 3])
     assert AudioStream(tmp_path / "cut.flac", RATE).seconds == 12.0
-    found = listener().explain_recording(tmp_path / "cut.flac", seconds=LENGTH / RATE)
+    found = listener().explain_recording(tmp_path / "cut.flac", seconds=LENGTH / RATE, output_dir=tmp_path / "kept")
     assert "cut off" in found.notes[-1]
     assert 4 < found.seconds < 12
+    kept = Recording.load(tmp_path / "kept")
+    assert (kept.notes, kept.seconds, kept.segments) == (found.notes, found.seconds, found.segments)
     assert sum(found.labels.values()) == pytest.approx(found.seconds, abs=LENGTH / RATE)
     (tmp_path / "stub.flac").write_bytes(whole[:9000])
     with pytest.raises(InputError, match="cut off in its first segment"):
