@@ -1,13 +1,13 @@
 """At which points of which paths should contributions take their gradients, if a default may cost 8 + 8 passes?
 
 The default (tracking) takes 4 + 4 passes, its clean gradient among them, so 4 + 4 are left for the contributions of
-tokens. The gradient of the log-odds is taken at many points of three paths of each example (from masked tokens, from
-the average token, and from the mean of both), and each rule is a weighted sum of them. Passes are counted as they are
-beside tracking's: the gradient at the example itself (point 1) is there, a gradient at the reference (point 0) gives
-the value there too, and a rule without one takes a forward pass more. The table shows for each rule the mean over
-examples of Spearman's ρ with leaving each word (gene) out, the paired gap to the midpoints of quarters from two
-references, the examples below 0 (below by more than noise), as in `python -m benchmarks contributions`, the median
-completeness error relative to the total, and the median total.
+tokens. The gradient of the log-odds is taken at many points of some paths of each example (from masked tokens, from the
+average token, and from mixes of both), and each rule is a weighted sum of them. Passes are counted as they are beside
+tracking's: the gradient at the example itself (point 1) is there, a gradient at the reference (point 0) gives the value
+there too, and a rule without one takes a forward pass more. The table shows for each rule the mean over examples of
+Spearman's ρ with leaving each word (gene) out, the paired gap to the midpoints of quarters from two references
+(`contributions=4`), the examples below 0 (below by more than noise), as in `python -m benchmarks contributions`, the
+median completeness error relative to the total, and the median total.
 
 `--tune` shows examples of the training halves, on which a rule is chosen. Each example's numbers are kept in a folder:
 run the same command again to go on, or to print the tables.
@@ -15,26 +15,40 @@ run the same command again to go on, or to print the tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.axes import LENGTH
-from benchmarks.contributions import WAYS, below_noise, examples_of, left_out, parser_of, spearman, words
+from benchmarks.contributions import (
+    WAYS,
+    Numbers,
+    below_noise,
+    examples_of,
+    folder_of,
+    kept_left_out,
+    parser_of,
+    spearman,
+    words,
+)
 from benchmarks.keeping import cell_file, kept
 from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
-from hf_fourier import FourierExplainer
+from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.methods.contributions import FEW, MIX
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.scoring.example_batch import ExampleBatch
 from hf_fourier.scoring.replay import reopen
 from hf_fourier.scoring.score import Score
 
-MASKED, AVERAGE, BOTH = "masked", "average", "mean of both"
+MASKED, AVERAGE, BOTH, MIXED, MORE = "masked", "average", "mean of both", "mix of the default", "mix of 1 and 3"
+#: By path, the share of the average token in the reference; the rest is the masked token.
+SHARES = {MASKED: 0.0, AVERAGE: 1.0, BOTH: 0.5, MIXED: MIX[1], MORE: 0.75}
 #: Points of a path from 0, the reference, to 1, the example, with their weights.
 Rule = Mapping[float, float]
 MIDPOINTS_4: Rule = {(k + 0.5) / 4: 1 / 4 for k in range(4)}
@@ -53,7 +67,9 @@ LOBATTO_5: Rule = {
 }  # fmt: skip
 TRAPEZOIDS: Rule = {0.0: 1 / 8, 0.25: 1 / 4, 0.5: 1 / 4, 0.75: 1 / 4, 1.0: 1 / 8}
 ENDS: Rule = {0.25: 1 / 4, 0.5: 1 / 4, 0.75: 1 / 4, 1.0: 1 / 4}
-DEFAULT = "two references, midpoints of quarters"
+FOUR = "two references, midpoints of quarters"
+LATE = "trapezoids over the last three quarters: 3 points and the example"
+DEFAULT = f"mix of the default, {LATE}"
 #: Of those within 4 + 4, the one whose agreement with masked words loses least on the training halves.
 SMALLEST_LOSS = "mean reference, trapezoids: the reference, 3 points, the example"
 
@@ -89,7 +105,12 @@ def two(rule: Rule) -> Candidate:
 
 
 CANDIDATES = {
-    DEFAULT: two(MIDPOINTS_4),
+    FOUR: two(MIDPOINTS_4),
+    DEFAULT: Candidate({MIXED: FEW}),
+    f"mean reference, {LATE}": Candidate({BOTH: FEW}),
+    f"mix of 1 masked and 3 average, {LATE}": Candidate({MORE: FEW}),
+    f"average token alone, {LATE}": Candidate({AVERAGE: FEW}),
+    "mix of the default, trapezoids: the reference, 3 points, the example": Candidate({MIXED: TRAPEZOIDS}),
     "two references, midpoints of halves": two(MIDPOINTS_2),
     "two references, Gauss, 2 points": two(GAUSS_2),
     "two references, Gauss–Radau: the reference and 1 point": two(RADAU_2),
@@ -105,13 +126,12 @@ CANDIDATES = {
     "masked tokens alone, Gauss–Radau: 3 points and the example": Candidate({MASKED: RADAU_4_END}),
 }
 #: By path, the points at which gradients are taken.
-POINTS = {
-    path: sorted({point for one in CANDIDATES.values() for point in one.rules.get(path, ())})
-    for path in (MASKED, AVERAGE, BOTH)
-}
+POINTS = {path: sorted({point for one in CANDIDATES.values() for point in one.rules.get(path, ())}) for path in SHARES}
 
 
-def of_paths(explainer: FourierExplainer, example: Any) -> dict[str, Any]:
+def of_paths(
+    explainer: FourierExplainer, example: Any, truth_of: Callable[[Attribution, np.ndarray], Numbers]
+) -> dict[str, Any]:
     """One example: what leaving each word out takes, and by path each point's contributions of words."""
     (result,) = explainer.explain([example], method="magnitude", contributions=0)
     groups = words(result)
@@ -120,8 +140,8 @@ def of_paths(explainer: FourierExplainer, example: Any) -> dict[str, Any]:
     def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
         x = score.signal
         masked, average = (reference.signal.to(x).expand_as(x) for reference in batch.references)
-        for path, start in ((MASKED, masked), (AVERAGE, average), (BOTH, (masked + average) / 2)):
-            points = POINTS[path]
+        for path, share in SHARES.items():
+            start, points = masked + share * (average - masked), POINTS[path]
             at = torch.cat([start + point * (x - start) for point in points])
             answers = score.value_and_gradient(at, torch.zeros(len(points), dtype=torch.long))
             by_token = ((x - start) * answers.margin_gradient).sum(-1).numpy()
@@ -133,7 +153,7 @@ def of_paths(explainer: FourierExplainer, example: Any) -> dict[str, Any]:
     wrapper: Any = explainer.wrapper
     with eval_mode(explainer.model):
         reopen([result], [wrapper.encode(example)], wrapper, visit)
-    truth = left_out(explainer, result, groups)
+    truth = truth_of(result, groups)
     return {"words": int(groups.max()) + 1, "label": result.label, "truth": truth, "paths": found}
 
 
@@ -150,9 +170,9 @@ def table(name: str, numbers: Sequence[dict[str, Any]], groups: Sequence[Any]) -
         row: dict[str, Any] = {"model": name, "n": len(numbers), "rule": title, "passes": f"{forward} + {backward}"}
         for way in WAYS:
             values = rho[title][way]
-            gaps = (np.array(values) - rho[DEFAULT][way]).tolist()
+            gaps = (np.array(values) - rho[FOUR][way]).tolist()
             low = sum(below_noise(r, one["words"]) for r, one in zip(values, numbers, strict=True))
-            row |= {way: described(values, groups), f"{way}: gap": "" if title == DEFAULT else described(gaps, groups)}
+            row |= {way: described(values, groups), f"{way}: gap": "" if title == FOUR else described(gaps, groups)}
             row[f"{way}: below 0 (clearly)"] = f"{sum(r < 0 for r in values)} ({low})"
         row["error"] = f"{np.median([abs(total - sum_) / abs(total) for _, sum_, total in own]):.2f}"
         row["total"] = f"{np.median([total for *_, total in own]):.2f}"
@@ -169,9 +189,10 @@ def main(arguments: Sequence[str]) -> None:
         if name == "minilm-spam":
             explainer.processor.model_max_length = LENGTH
         examples, groups = examples_of(name, given.examples, given.tune)
-        numbers = []
+        numbers, folder = [], folder_of(given.folder, name, given.tune)
         for i, example in enumerate(examples):
-            settings = {"points": POINTS, "tune": given.tune}
+            settings = {"points": POINTS, "shares": SHARES, "examples": given.examples}
             file = cell_file(f"points-{i}", models=[name], code=(__name__, "benchmarks.contributions"), **settings)
-            numbers.append(kept(given.folder / name / file, lambda: of_paths(explainer, example)))  # noqa: B023
+            truth_of = partial(kept_left_out, folder, name, given.examples, i, explainer)
+            numbers.append(kept(folder / file, partial(of_paths, explainer, example, truth_of)))
         print(markdown(table(name, numbers, groups)) + "\n")

@@ -11,9 +11,10 @@ mean or by the blurred picture (a Gaussian of 10 pixels); the table shows the me
 is left, relative to the whole picture's: low is good. Gaps are paired and drawn by source.
 
 Rankings: what results without contributions show (gradient × input of the top 4 % of FFC's features), gradient × input
-of all, integrated gradients with 64 points from the mask or padding token (of pictures: from zero), and contributions
-with 4 and 8 points from each reference, also from one reference alone. Each example's numbers are kept in a folder:
-run the same command again to go on, or to print the tables.
+of all, integrated gradients with 64 points from the mask or padding token (of pictures: from zero), contributions as
+the default computes them (of words and genes), and with 4 and 8 points from each reference, also from one reference
+alone. Each example's numbers are kept in a folder, and what leaving out takes beside them, for `contribution_points`
+too: run the same command again to go on, or to print the tables.
 
 `--tune` shows the same on examples that are in no table (e-mails and cells of the training halves, other photographs),
 and which fraction of the features should contribute.
@@ -25,6 +26,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ POINTS = (4, 8)
 TOP = 0.04
 FRACTIONS = (0.3, 0.1, TOP)
 OURS = "contributions, {} points"
+DEFAULT = "contributions, the default"
 TODAY, INTEGRATED, SALIENCY = "ffc, top 4 % × gradient", "integrated gradients, 64 points", "saliency"
 WAYS = ("masked", "padded", "deleted")
 AREAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
@@ -54,7 +57,7 @@ PHOTOGRAPHS = "efficientnet-lite0"
 #: The demo's photographs, which contributions were chosen on.
 DEMONSTRATED = ("coffee", "cat", "rocket", "astronaut")
 MODELS = (*TOKEN_CLASSIFIERS, PHOTOGRAPHS)
-ASKED = ("ffc", "integrated_gradients:steps=64", "magnitude", "saliency")
+ASKED = ("tracking", "ffc", "integrated_gradients:steps=64", "magnitude", "saliency")
 """The methods that are asked, beside contributions."""
 CODE = (__name__, "benchmarks.axes", "benchmarks.real", "hf_fourier.methods.contributions")
 """The modules that the numbers depend on."""
@@ -91,6 +94,9 @@ def rankings(explainer: FourierExplainer, example: Any, tune: bool) -> tuple[Att
         "gradient × input": ffc.input_relevance(1.0, kind="gradient").values,
         INTEGRATED: explainer.explain([example], method="integrated_gradients:steps=64")[0].input_relevance().values,
     }
+    default = explainer.explain([example])[0]
+    if default.contributions is not None:
+        found[DEFAULT] = default.input_relevance().values
     for points in POINTS:
         result = explainer.explain([example], method="magnitude", contributions=points)[0]
         found[OURS.format(points)] = result.input_relevance().values
@@ -157,12 +163,23 @@ def left_out(explainer: FourierExplainer, result: Attribution, groups: np.ndarra
     return {way: [whole - value for value in log_odds(explainer.model, rows[way], target)] for way in WAYS}
 
 
-def of_words(explainer: FourierExplainer, example: Any, tune: bool) -> dict[str, Any]:
+def kept_left_out(
+    folder: Path, name: str, n: int, i: int, explainer: FourierExplainer, result: Attribution, groups: np.ndarray
+) -> Numbers:
+    """The same of example `i` of `n` of a model, kept in its folder."""
+    file = cell_file(f"left-out-{i}", models=[name], code=(__name__, "benchmarks.axes", "benchmarks.real"), examples=n)
+    found: Numbers = kept(folder / file, lambda: left_out(explainer, result, groups))
+    return found
+
+
+def of_words(
+    explainer: FourierExplainer, example: Any, tune: bool, truth_of: Callable[[Attribution, np.ndarray], Numbers]
+) -> dict[str, Any]:
     """One e-mail or cell: the correlation of each ranking with each way of leaving words out."""
     result, found = rankings(explainer, example, tune)
     groups = words(result)
     count = int(groups.max()) + 1
-    truth = left_out(explainer, result, groups)
+    truth = truth_of(result, groups)
     sums = {name: np.bincount(groups, weights=values, minlength=count) for name, values in found.items()}
     rho = {name: {way: spearman(numbers, truth[way]) for way in WAYS} for name, numbers in sums.items()}
     between = {f"{a} and {b}": spearman(truth[a], truth[b]) for a, b in (WAYS[:2], WAYS[1:], WAYS[::2])}
@@ -189,7 +206,7 @@ def deletion_masks(values: torch.Tensor, patch: int) -> torch.Tensor:
     return torch.nn.functional.interpolate(masks.view(-1, 1, *pooled.shape), scale_factor=patch)
 
 
-def of_pictures(explainer: FourierExplainer, example: Any, tune: bool) -> dict[str, Any]:
+def of_pictures(explainer: FourierExplainer, example: Any) -> dict[str, Any]:
     """One photograph: by ranking, the confidence that is left when its top goes, by grain and filling."""
     result, found = rankings(explainer, example, tune=False)
     position = explainer.explain([example], method="saliency", domain="identity:grain=position")[0]
@@ -260,13 +277,23 @@ def measured(name: str, n: int, tune: bool, folder: Path) -> tuple[list[dict[str
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
     examples, groups = examples_of(name, n, tune)
-    measure: Callable[[FourierExplainer, Any, bool], dict[str, Any]] = of_pictures if name == PHOTOGRAPHS else of_words
-    found = []
+    found, own = [], folder_of(folder, name, tune)
+
+    def measure(i: int, example: Any) -> dict[str, Any]:
+        if name == PHOTOGRAPHS:
+            return of_pictures(explainer, example)
+        truth_of = partial(kept_left_out, own, name, n, i, explainer)
+        return of_words(explainer, example, tune, truth_of)
+
     for i, example in enumerate(examples):
         file = cell_file(str(i), methods=ASKED, models=[name], code=CODE, examples=n, tuning=tune)
-        path = folder / f"{name}{'-tuning' if tune else ''}" / file
-        found.append(kept(path, lambda: measure(explainer, example, tune)))  # noqa: B023
+        found.append(kept(own / file, partial(measure, i, example)))
     return found, groups
+
+
+def folder_of(folder: Path, name: str, tune: bool) -> Path:
+    """Where the numbers of a model lie."""
+    return folder / f"{name}{'-tuning' if tune else ''}"
 
 
 def parser_of(name: str, description: str | None, models: Sequence[str]) -> argparse.ArgumentParser:

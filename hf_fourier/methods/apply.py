@@ -13,10 +13,10 @@ from typing import Any, TypedDict
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Domain, SignalShape
+from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, NotFinite, real_number
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.contributions import checked_points, integrate
+from hf_fourier.methods.contributions import checked_points, contributions_of
 from hf_fourier.methods.fetched import Asked, fetched, results_of
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
@@ -107,11 +107,6 @@ class MethodCall:
         expected = "a fraction of the largest entry, such as 1e-6, or 0"
         if not 0 <= real_number("dither", self.dither, expected, "correct `dither`") < math.inf:
             raise InputError(f"dither {self.dither!r}", expected, "correct `dither`")
-
-    def points(self, signal: SignalShape) -> int:
-        """Points on the path from each reference."""
-        own = self.method.contribution_points.get(signal.kind, 0)
-        return own if self.contributions is None else self.contributions
 
 
 def described(explainer: Any) -> str:
@@ -272,15 +267,16 @@ def _begin_batch(
     score.pending.trusting = trusting
     if job.donors:
         score.donors = partial(donor_signals, examples, job.donors, source, rng)
-    points, tried = job.points(examples[0].signal), min(planned, len(examples)) * batch.rows_per_signal
+    tried = min(planned, len(examples)) * batch.rows_per_signal
     trains = method.passes is None or method.passes[1] > 0  # a forward pass alone takes less
     with MEMORY.measuring(batch.model if trains else None, batch.entries, batch.signal.device, tried):
         ranking = method.attribute(score, score.signal, basis, rng)
         score.clean_reading()  # a control runs it here, so that its pass is counted
-        if not points and job.contributions is not None:
+        if job.contributions == 0:
             ranking = replace(ranking, paths=())
-        elif points and not ranking.paths:
-            ranking = replace(ranking, paths=integrate(score, score.signal, points))
+        elif not ranking.paths:
+            few = examples[0].signal.kind in method.contribution_kinds
+            ranking = replace(ranking, paths=contributions_of(score, job.contributions, few))
         answers = fetched(
             score, ranking, batch.signal_here, basis, job.asked, with_gradient=job.with_gradient, dither=job.dither
         )
@@ -288,7 +284,7 @@ def _begin_batch(
     outer.remember(batcher)
     provenance = {
         **_provenance(job, method, score),
-        **({"contributions": points} if points or job.contributions is not None else {}),
+        **({} if job.contributions is None else {"contributions": job.contributions}),
         "signal": examples[0].signal.kind,
         "seconds": 0.0,
         "passes": {

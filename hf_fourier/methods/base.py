@@ -89,8 +89,8 @@ class Method(ABC):
         control: Whether it is a control: a ranking that does not depend on the model.
         presets: Published settings by name.
         default_domain: The domain where none is given; None for the signal's Fourier transform.
-        contribution_points: By kind of signal, points on the path from each reference for results' contributions, which
-            are taken beside the method's own passes unless `contributions` says otherwise; none for other kinds.
+        contribution_kinds: Kinds of signal whose results hold contributions from few points (`integrate_few`), beside
+            the method's own passes, unless `contributions` says otherwise.
         follows_label: Whether the ranking is of the label that is asked for; else it is of the model's whole answer.
     """
 
@@ -99,7 +99,7 @@ class Method(ABC):
     control: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_domain: ClassVar[str | None] = None
-    contribution_points: ClassVar[Mapping[str, int]] = {}
+    contribution_kinds: ClassVar[frozenset[str]] = frozenset()
     follows_label: ClassVar[bool] = True
 
     def resolve(self, signal: SignalShape) -> Method:

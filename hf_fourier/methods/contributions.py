@@ -22,6 +22,15 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Float, Tensor
 
+#: Weights of the two references of tokens (masked or padding; the average token) in the one that `integrate_few` takes.
+MIX = (0.4, 0.6)
+#: Its points on the path from 0, the reference, to 1, the example, with their weights: trapezoids over the last three
+#: quarters of the path.
+FEW = {0.25: 1 / 6, 0.5: 1 / 3, 0.75: 1 / 3, 1.0: 1 / 6}
+#: Points on the path from each reference where contributions are a ranking of genes (`FourierExplainer.genes`, runs that
+#: store genes): the top genes of `integrate_few` change as many answers when they are deleted together, and keep fewer.
+GENE_POINTS = 4
+
 
 def checked_points(points: SupportsIndex | None) -> int | None:
     """The points of the option `contributions`, as a plain number.
@@ -36,6 +45,19 @@ def checked_points(points: SupportsIndex | None) -> int | None:
     if number > SPEC_NUMBER:
         raise InputError(f"contributions {number}", expected, "correct `contributions`")
     return number
+
+
+def contributions_of(score: Score, points: int | None, few: bool) -> tuple[Path, ...]:
+    """The paths of a batch's contributions; none where none are asked for.
+
+    Args:
+        score: The batch.
+        points: Points on the path from each reference; None for the method's own way.
+        few: Whether this is `integrate_few`; else there are none.
+    """
+    if points is None:
+        return (integrate_few(score, score.signal),) if few else ()
+    return integrate(score, score.signal, points) if points else ()
 
 
 def integrate(score: Score, x: Float[Tensor, "batch *signal"], points: int) -> tuple[Path, ...]:
@@ -60,13 +82,45 @@ def integrate(score: Score, x: Float[Tensor, "batch *signal"], points: int) -> t
 
     means = [torch.zeros_like(x) for _ in starts]
     for j, (gradient, slope) in enumerate(gradients_at(score, point, points * len(starts))):
-        weight = slope / points if quantity == "score" else torch.full_like(slope, 1 / points)
-        means[j // points] += gradient * weight.view(-1, *[1] * (x.ndim - 1))
+        means[j // points] += _weighed(gradient, slope, quantity) / points
     paths = []
     for (signal, text), start, mean in zip(references, starts, means, strict=True):
         difference = clean.evidence - score.value(start).evidence
         paths.append(Path(signal, mean, difference, text, quantity, points))
     return tuple(paths)
+
+
+def integrate_few(score: Score, x: Float[Tensor, "batch *signal"]) -> Path:
+    """One path from a mix of the references, for 4 forward and 3 backward passes where the clean gradient is known.
+
+    The mean gradient is that at `FEW` points, the example itself among them. It agrees with leaving words and genes
+    out as well as or better than `integrate` with four points on each path, for half of the passes, and its sum lies
+    further from the total (`python -m benchmarks contribution_points`).
+
+    Args:
+        score: The batch, whose clean gradient is used where there is one.
+        x: The clean signals.
+    """
+    clean = score.clean()
+    references = score.references()
+    weights = MIX if len(references) == len(MIX) else (1 / len(references),) * len(references)
+    mixed = sum(weight * reference.signal.to(x) for weight, reference in zip(weights, references, strict=True))
+    assert isinstance(mixed, Tensor)
+    start = mixed.expand_as(x)
+    quantity: Quantity = "score" if clean.reading.log_odds is None else "log-odds"
+    *inner, end = FEW
+    mean = FEW[end] * _weighed(clean.margin_gradient, clean.reading.dvalue_dmargin, quantity)
+    found = gradients_at(score, lambda j: start + inner[j] * (x - start), len(inner))
+    for place, (gradient, slope) in zip(inner, found, strict=True):
+        mean += FEW[place] * _weighed(gradient, slope, quantity)
+    parts = [f"{100 * weight:.0f} % {one.words}" for weight, one in zip(weights, references, strict=True)]
+    words = references[0].words if len(parts) == 1 else f"a mix of {' and '.join(parts)}"
+    return Path(mixed, mean, clean.reading.evidence - score.value(start).evidence, words, quantity, len(FEW))
+
+
+def _weighed(gradient: Tensor, slope: Tensor, quantity: Quantity) -> Tensor:
+    """The gradient of what is integrated, by that of the margin."""
+    return gradient * slope.view(-1, *[1] * (gradient.ndim - 1)) if quantity == "score" else gradient
 
 
 def of_each(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -63,7 +63,7 @@ class Tracking(Method):
     presets: ClassVar[dict[str, dict[str, object]]] = {"fast": {"keeps": (0.25,)}}
     follows_label: ClassVar[bool] = False
     #: Words, residues and genes are coloured by evidence for or against the target.
-    contribution_points: ClassVar[Mapping[str, int]] = {"tokens": 4}
+    contribution_kinds: ClassVar[frozenset[str]] = frozenset({"tokens"})
 
     #: Random probes of the gain at the clean example, for `base="probes"`.
     PROBES: ClassVar[int] = 4

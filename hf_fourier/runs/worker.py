@@ -17,6 +17,7 @@ from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.methods.fetched import Asked
+from hf_fourier.methods.contributions import GENE_POINTS
 from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
 from hf_fourier.models.distributed import Processes
 from hf_fourier.models.inputs.containers import is_stored
@@ -121,12 +122,14 @@ class Worker:
         alone = store == "top"
         asked = Asked(top if alone else 0, max(perturbed), scores=not alone)
         contributions = 0 if store in WITHOUT_CONTRIBUTIONS else self.job.contributions
+        if contributions is None and store == "genes" and self.has_contributions:
+            contributions = GENE_POINTS
         self.job = replace(self.job, with_gradient=store == "everything", asked=asked, contributions=contributions)
 
     @property
     def has_contributions(self) -> bool:
         """Whether contributions are made beside the method's own passes, of texts and cells at least."""
-        own = bool(self.job.method.contribution_points)
+        own = bool(self.job.method.contribution_kinds)
         return own if self.job.contributions is None else self.job.contributions > 0
 
     def encode(self, item: SourceItem) -> PreparedExample:

@@ -152,7 +152,10 @@ class RepresentationPass:
     Attributes:
         values: h, shape `(rows, ...)`, detached.
         rows: The rows of the chunk among all.
+        margin_gradient: The gradient of the margin that the score depends on, once `gradient_of_value` took it.
     """
+
+    margin_gradient: Tensor | None = None
 
     def __init__(
         self,
@@ -193,7 +196,7 @@ class RepresentationPass:
     def gradient_of_value(self, last: bool = True) -> Float[Tensor, "rows *signal"]:
         """The gradient of the score `reading.value` at the signal: one backward pass; arguments as for `gradient`."""
         slopes = self.reading.dvalue_dmargin.detach()
-        gradient = self._backward(self.reading.logit_margin.sum(), last)
+        self.margin_gradient = gradient = self._backward(self.reading.logit_margin.sum(), last)
         return gradient * slopes.view(-1, *[1] * (gradient.ndim - 1))
 
     def _backward(self, total: Tensor, last: bool) -> Tensor:

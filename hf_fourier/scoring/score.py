@@ -279,7 +279,7 @@ class Score:
     ) -> list[T]:
         """Run the model at signals and visit the representation of each chunk of rows, with its graph.
 
-        A pass at the clean signals is their clean evaluation too.
+        A pass at the clean signals is their clean evaluation too, with its gradient if `gradient_of_value` is asked.
 
         Args:
             x: Signals, shape `(rows, *signal)`.
@@ -299,7 +299,9 @@ class Score:
         def count(signals: int) -> None:
             self.passes.backward += signals * self.cost
 
-        def work(chunk: slice) -> tuple[T, Reading | None]:
+        clean = x is self.signal
+
+        def work(chunk: slice) -> tuple[T, Reading | None, Tensor | None]:
             with torch.inference_mode(False), torch.enable_grad():
                 signal = attached(x[chunk])
                 with representation.recording():
@@ -308,12 +310,16 @@ class Score:
                 answer = read().value.unsqueeze(1) if isinstance(self.head, CustomTarget) else logits
                 values = representation.read(outputs, answer, lambda part: self._select(part, examples), len(signal))
                 part = RepresentationPass(signal, values, read, chunk, count, self.model)
-                return visit(part), detached(part.reading) if x is self.signal else None
+                visited = visit(part)
+                return visited, detached(part.reading) if clean else None, part.margin_gradient if clean else None
 
-        visits, readings = zip(*self.batcher.run(work, len(x)), strict=True)
+        visits, readings, gradients = zip(*self.batcher.run(work, len(x)), strict=True)
         known = [reading for reading in readings if reading is not None]
         if known and self._clean_reading is None:
             self._clean_reading = joined(known)
+        taken = [gradient for gradient in gradients if gradient is not None]
+        if self._clean is None and len(taken) == len(visits):
+            self._clean = ValueAndGradient(self.clean_reading(), cat(taken))
         return list(visits)
 
     def _read(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> Reading:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from benchmarks import contribution_points as points
-from benchmarks.contributions import WAYS, words
+from benchmarks.contributions import WAYS, left_out, words
 from hf_fourier import FourierExplainer
 from tests.models import tiny_models, tiny_tokenizers
 
@@ -14,6 +16,7 @@ from tests.models import tiny_models, tiny_tokenizers
 DEGREES = (
     (points.MIDPOINTS_4, 1), (points.MIDPOINTS_2, 1), (points.GAUSS_2, 3), (points.RADAU_2, 2), (points.RADAU_2_END, 2),
     (points.RADAU_4_END, 6), (points.SIMPSON, 3), (points.LOBATTO_5, 7), (points.TRAPEZOIDS, 1), (points.ENDS, 0),
+    (points.FEW, 0),
 )  # fmt: skip
 
 
@@ -28,20 +31,24 @@ def test_rules_are_exact_up_to_their_degree_and_no_further(rule: points.Rule, de
 
 def test_passes_beside_those_of_tracking() -> None:
     found = {title: one.passes for title, one in points.CANDIDATES.items()}
-    assert found[points.DEFAULT] == (10, 8)
+    assert found[points.FOUR] == (10, 8)
+    assert found[points.DEFAULT] == (4, 3)
     assert found[points.SMALLEST_LOSS] == (4, 4)
     assert points.two(points.GAUSS_2).passes == (6, 4)
     assert points.two(points.RADAU_2).passes == points.two(points.SIMPSON).passes == (4, 4)
     assert points.two(points.RADAU_2_END).passes == (4, 2)
 
 
-def test_the_midpoints_of_two_references_are_the_contributions_of_explain() -> None:
+@pytest.mark.parametrize(("title", "asked"), [(points.FOUR, {"contributions": 4}), (points.DEFAULT, {})])
+def test_two_of_the_rules_are_contributions_of_explain(title: str, asked: dict[str, int]) -> None:
     explain = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     text = tiny_tokenizers.text(6, 7, 8, 9)
-    one = points.of_paths(explain, text)
-    (result,) = explain.explain([text], method="magnitude", contributions=4)
+    one = points.of_paths(explain, text, partial(left_out, explain))
+    (result,) = explain.explain([text], **asked)
+    assert result.provenance["passes"]["forward"] == 4 + points.CANDIDATES[title].passes[0]
+    assert result.provenance["passes"]["backward"] == 4 + points.CANDIDATES[title].passes[1]
     expected = np.bincount(words(result), weights=result.input_relevance().values)
-    found, summed, total = points.CANDIDATES[points.DEFAULT].of(one)
+    found, summed, total = points.CANDIDATES[title].of(one)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert summed == pytest.approx(result.contributions.sum, rel=1e-3, abs=1e-5)
     assert total == pytest.approx(result.contributions.total, rel=1e-3, abs=1e-5)
@@ -64,6 +71,6 @@ def test_the_table_compares_each_rule_with_the_default() -> None:
     assert alone["masked: below 0 (clearly)"] == "0 (0)"
     assert alone["error"] == "0.00"
     assert alone["total"] == f"{sum(truth['masked']):.2f}"
-    assert rows[points.DEFAULT]["masked: gap"] == ""
+    assert rows[points.FOUR]["masked: gap"] == ""
     gap = float(alone["masked: gap"].split()[0])
-    assert gap == pytest.approx(1 - float(rows[points.DEFAULT]["masked"].split()[0]), abs=2e-3)
+    assert gap == pytest.approx(1 - float(rows[points.FOUR]["masked"].split()[0]), abs=2e-3)

@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from hf_fourier import attribute
+from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
-from hf_fourier.methods.contributions import integrate
+from hf_fourier.methods import METHODS
+from hf_fourier.methods.contributions import integrate, integrate_few
 from hf_fourier.results.remarks import NO_GRADIENT_BEGINNING
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
 from hf_fourier.scoring.references import Reference
-from tests.toy_scores import METHOD_SPECS, Curved, Linear, Smooth, Weighted, noise, score_of, value
+from hf_fourier.seeding import ExampleRng
+from tests.toy_scores import METHOD_SPECS, Curved, Linear, Smooth, Weighted, noise, score_of, signal, value
 
 DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,level=2")
 
@@ -102,6 +105,53 @@ def test_the_quantity_of_each_head(head, quantity):
     name = "value" if quantity == "score" else "logit_margin"
     torch.testing.assert_close(path.difference, getattr(after, name) - getattr(before, name))
     torch.testing.assert_close(((score.signal - path.start) * path.mean).sum(1), path.difference, rtol=1e-2, atol=1e-3)
+
+
+def few_of(score):
+    """`integrate_few` written out, from a mix of all references."""
+    x = score.signal
+    weights = (0.4, 0.6) if len(score.references()) == 2 else (1,)
+    start = sum(weight * one.signal for weight, one in zip(weights, score.references(), strict=True)).expand_as(x)
+    at = [score.value_and_gradient(start + place * (x - start)) for place in (0.25, 0.5, 0.75, 1)]
+    slopes = [1 if one.reading.log_odds is not None else one.reading.dvalue_dmargin.unsqueeze(1) for one in at]
+    steps = [weight * slope * one.margin_gradient for weight, slope, one in zip((1, 2, 2, 1), slopes, at, strict=True)]
+    return start, sum(steps) / 6, score.value(x).evidence - score.value(start).evidence
+
+
+@pytest.mark.parametrize("head", [Categorical(), Binary(), Regression()])
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("known", [False, True])
+def test_few_points_lie_on_the_last_three_quarters_of_the_path_from_a_mix(head, count, known):
+    score = score_of(Smooth(3, 6).eval(), noise(2, 6), head)
+    references = [Reference(noise(2, 1) * j, f"reference {j}") for j in range(1, count + 1)]
+    score.references = lambda: references
+    if known:
+        score.clean()
+    before = score.passes.forward, score.passes.backward
+    path = integrate_few(score, score.signal)
+    cost = (score.passes.forward - before[0]) / 2, (score.passes.backward - before[1]) / 2
+    assert cost == ((4, 3) if known else (5, 4))
+    start, mean, difference = few_of(score)
+    torch.testing.assert_close(path.start.expand_as(start), start)
+    torch.testing.assert_close(path.mean, mean)
+    torch.testing.assert_close(path.difference, difference)
+    assert path.points == 4
+    assert path.words == ("reference 1" if count == 1 else "a mix of 40 % reference 1 and 60 % reference 2")
+
+
+@pytest.mark.parametrize("goal", ["output", "logits"])
+@pytest.mark.parametrize("base", ["response", "probes"])
+def test_the_clean_gradient_of_tracking_serves_contributions(goal, base):
+    method = METHODS.parse(f"tracking:goal={goal},base={base}")
+    score = score_of(Smooth(3, 6).eval(), noise(2, 6), Categorical())
+    basis = DOMAINS.parse("fourier").bind(signal(6))
+    found = method.attribute(score, score.signal, basis, ExampleRng(0, range(2)))
+    before = score.passes.backward
+    clean = score.clean()
+    assert score.passes.backward == before
+    torch.testing.assert_close(clean.gradient, found.gradient)
+    again = score_of(Smooth(3, 6).eval(), noise(2, 6), Categorical()).clean()
+    torch.testing.assert_close(clean.margin_gradient, again.margin_gradient)
 
 
 def test_several_masked_answers_have_the_score_itself():

@@ -123,4 +123,10 @@ def test_tokens_sum_to_the_total_of_their_text():
     torch.testing.assert_close(other.contributions.gradient, direct.contributions.gradient)
     without = explain.explain(texts[:1], contributions=0)
     assert explain.re_explain(without, [0])[0].contributions is None
-    assert explain.explain(texts[0]).provenance["contributions"] == 4  # the default of tokens
+    default = explain.explain(texts[0])
+    assert "contributions" not in default.provenance
+    assert default.contributions.references == (f"a mix of 40 % {TEXTS[0]} and 60 % {TEXTS[1]}",)
+    assert default.provenance["passes"] == {"forward": 8, "backward": 7}
+    torch.testing.assert_close(
+        explain.re_explain([default], [default.target])[0].contributions.gradient, default.contributions.gradient
+    )

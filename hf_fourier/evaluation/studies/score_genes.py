@@ -14,6 +14,7 @@ from hf_fourier.evaluation.studies.gene_effects import gene_effects, reads_first
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, delete_genes
 from hf_fourier.methods.base import METHODS, asks_gradient
+from hf_fourier.methods.contributions import GENE_POINTS
 from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import LazyCells, cells_and_column
@@ -108,7 +109,9 @@ def explained(
         options |= {"method": "magnitude", "contributions": 0}  # asks for the clean answer alone
     elif by == SEQUENTIAL:
         options |= {"method": "magnitude", "domain": PLACES, "contributions": 0}
-    elif by != CONTRIBUTIONS:
+    elif by == CONTRIBUTIONS:
+        options |= {"contributions": GENE_POINTS}
+    else:
         options |= {"method": by, "domain": PLACES, "contributions": 0}
     results: list[Attribution] = explainer.explain(list(cells), target, **options)
     if by != SEQUENTIAL:
