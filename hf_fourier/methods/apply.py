@@ -16,7 +16,7 @@ import torch
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, NotFinite, real_number
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.contributions import checked_points, contributions_of
+from hf_fourier.methods.contributions import QUARTERS, TEXTS, checked_points, contributions_of
 from hf_fourier.methods.fetched import Asked, fetched, results_of
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
@@ -275,7 +275,8 @@ def _begin_batch(
         if job.contributions == 0:
             ranking = replace(ranking, paths=())
         elif not ranking.paths:
-            few = examples[0].signal.kind in method.contribution_kinds
+            own = examples[0].signal.kind in method.contribution_kinds
+            few = QUARTERS.get(examples[0].signal.axes[0].name, TEXTS) if own else None
             ranking = replace(ranking, paths=contributions_of(score, job.contributions, few))
         answers = fetched(
             score, ranking, batch.signal_here, basis, job.asked, with_gradient=job.with_gradient, dither=job.dither

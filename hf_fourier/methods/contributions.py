@@ -9,6 +9,7 @@ of a sure answer is flat near the example, and its gradient there is that of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import SupportsIndex
 
 import torch
@@ -22,13 +23,28 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Float, Tensor
 
-#: Weights of the two references of tokens (masked or padding; the average token) in the one that `integrate_few` takes.
-MIX = (0.4, 0.6)
-#: Its points on the path from 0, the reference, to 1, the example, with their weights: trapezoids over the last three
-#: quarters of the path.
-FEW = {0.25: 1 / 6, 0.5: 1 / 3, 0.75: 1 / 3, 1.0: 1 / 6}
-#: Points on the path from each reference where contributions are a ranking of genes (`FourierExplainer.genes`, runs that
-#: store genes): the top genes of `integrate_few` change as many answers when they are deleted together, and keep fewer.
+
+@dataclass(frozen=True)
+class Quarters:
+    """Where `integrate_few` takes gradients, if the gradient at the example is known already.
+
+    Attributes:
+        mix: Weights of the two references of tokens (masked or padding; the average token) in the one where the path
+            begins.
+        weights: Of the gradients at the quarters of the path, from the reference to the example.
+    """
+
+    mix: tuple[float, float]
+    weights: tuple[float, float, float, float, float]
+
+
+#: By name of a signal's first axis, what agrees with leaving single entries out on examples for tuning
+#: (`python -m benchmarks contribution_points`); residues and bases, which were not measured, have that of texts.
+TEXTS = Quarters((0.5, 0.5), (1 / 8, 1 / 4, 1 / 4, 1 / 4, 1 / 8))
+GENES = Quarters((0.4, 0.6), (0, 1 / 6, 1 / 3, 1 / 3, 1 / 6))
+QUARTERS = {"gene": GENES}
+#: Points on the path from each reference where contributions are a ranking of genes (`FourierExplainer.genes`, runs
+#: with `store="genes"`): the top genes of `integrate_few` change as many answers when deleted together, and keep fewer.
 GENE_POINTS = 4
 
 
@@ -47,16 +63,16 @@ def checked_points(points: SupportsIndex | None) -> int | None:
     return number
 
 
-def contributions_of(score: Score, points: int | None, few: bool) -> tuple[Path, ...]:
+def contributions_of(score: Score, points: int | None, few: Quarters | None) -> tuple[Path, ...]:
     """The paths of a batch's contributions; none where none are asked for.
 
     Args:
         score: The batch.
         points: Points on the path from each reference; None for the method's own way.
-        few: Whether this is `integrate_few`; else there are none.
+        few: Of that way, which is `integrate_few`; None for none.
     """
     if points is None:
-        return (integrate_few(score, score.signal),) if few else ()
+        return () if few is None else (integrate_few(score, score.signal, few),)
     return integrate(score, score.signal, points) if points else ()
 
 
@@ -90,32 +106,34 @@ def integrate(score: Score, x: Float[Tensor, "batch *signal"], points: int) -> t
     return tuple(paths)
 
 
-def integrate_few(score: Score, x: Float[Tensor, "batch *signal"]) -> Path:
-    """One path from a mix of the references, for 4 forward and 3 backward passes where the clean gradient is known.
+def integrate_few(score: Score, x: Float[Tensor, "batch *signal"], few: Quarters) -> Path:
+    """One path from a mix of the references: 4 forward and at most 4 backward passes, if the clean gradient is known.
 
-    The mean gradient is that at `FEW` points, the example itself among them. It agrees with leaving words and genes
-    out as well as or better than `integrate` with four points on each path, for half of the passes, and its sum lies
-    further from the total (`python -m benchmarks contribution_points`).
+    Half of what `integrate` takes with four points on each of two paths; the sum lies further from the total.
 
     Args:
         score: The batch, whose clean gradient is used where there is one.
         x: The clean signals.
+        few: Which gradients count how much.
     """
-    clean = score.clean()
-    references = score.references()
-    weights = MIX if len(references) == len(MIX) else (1 / len(references),) * len(references)
-    mixed = sum(weight * reference.signal.to(x) for weight, reference in zip(weights, references, strict=True))
-    assert isinstance(mixed, Tensor)
-    start = mixed.expand_as(x)
+    clean, references = score.clean(), score.references()
+    mix = few.mix if len(references) == len(few.mix) else (1 / len(references),) * len(references)
+    parts = list(zip(mix, references, strict=True))
+    mixed = torch.stack([weight * one.signal.to(x).expand_as(x) for weight, one in parts]).sum(0)
     quantity: Quantity = "score" if clean.reading.log_odds is None else "log-odds"
-    *inner, end = FEW
-    mean = FEW[end] * _weighed(clean.margin_gradient, clean.reading.dvalue_dmargin, quantity)
-    found = gradients_at(score, lambda j: start + inner[j] * (x - start), len(inner))
-    for place, (gradient, slope) in zip(inner, found, strict=True):
-        mean += FEW[place] * _weighed(gradient, slope, quantity)
-    parts = [f"{100 * weight:.0f} % {one.words}" for weight, one in zip(weights, references, strict=True)]
-    words = references[0].words if len(parts) == 1 else f"a mix of {' and '.join(parts)}"
-    return Path(mixed, mean, clean.reading.evidence - score.value(start).evidence, words, quantity, len(FEW))
+    first, *inner, last = few.weights
+    mean = last * _weighed(clean.margin_gradient, clean.reading.dvalue_dmargin, quantity)
+    found = gradients_at(score, lambda j: mixed + (j + 1) / 4 * (x - mixed), len(inner))
+    for weight, (gradient, slope) in zip(inner, found, strict=True):
+        mean += weight * _weighed(gradient, slope, quantity)
+    if first:
+        start = score.value_and_gradient(mixed)
+        mean += first * _weighed(start.margin_gradient, start.reading.dvalue_dmargin, quantity)
+    before = start.reading if first else score.value(mixed)
+    mixture = " and ".join(f"{100 * weight:.0f} % {one.words}" for weight, one in parts)
+    words = references[0].words if len(parts) == 1 else f"a mix of {mixture}"
+    points = sum(weight > 0 for weight in few.weights)
+    return Path(mixed, mean, clean.reading.evidence - before.evidence, words, quantity, points)
 
 
 def _weighed(gradient: Tensor, slope: Tensor, quantity: Quantity) -> Tensor:

@@ -16,8 +16,8 @@ from hf_fourier.domains.fitted import remember
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.apply import MethodCall, explain_all
-from hf_fourier.methods.fetched import Asked
 from hf_fourier.methods.contributions import GENE_POINTS
+from hf_fourier.methods.fetched import Asked
 from hf_fourier.methods.sequential_contributions import PLACES, sequential_contributions
 from hf_fourier.models.distributed import Processes
 from hf_fourier.models.inputs.containers import is_stored

@@ -16,7 +16,7 @@ from tests.models import tiny_models, tiny_tokenizers
 DEGREES = (
     (points.MIDPOINTS_4, 1), (points.MIDPOINTS_2, 1), (points.GAUSS_2, 3), (points.RADAU_2, 2), (points.RADAU_2_END, 2),
     (points.RADAU_4_END, 6), (points.SIMPSON, 3), (points.LOBATTO_5, 7), (points.TRAPEZOIDS, 1), (points.ENDS, 0),
-    (points.FEW, 0),
+    (points.LATE_TRAPEZOIDS, 0),
 )  # fmt: skip
 
 
@@ -32,14 +32,14 @@ def test_rules_are_exact_up_to_their_degree_and_no_further(rule: points.Rule, de
 def test_passes_beside_those_of_tracking() -> None:
     found = {title: one.passes for title, one in points.CANDIDATES.items()}
     assert found[points.FOUR] == (10, 8)
-    assert found[points.DEFAULT] == (4, 3)
-    assert found[points.SMALLEST_LOSS] == (4, 4)
+    assert found[points.OF_CELLS] == (4, 3)
+    assert found[points.OF_TEXTS] == (4, 4)
     assert points.two(points.GAUSS_2).passes == (6, 4)
     assert points.two(points.RADAU_2).passes == points.two(points.SIMPSON).passes == (4, 4)
     assert points.two(points.RADAU_2_END).passes == (4, 2)
 
 
-@pytest.mark.parametrize(("title", "asked"), [(points.FOUR, {"contributions": 4}), (points.DEFAULT, {})])
+@pytest.mark.parametrize(("title", "asked"), [(points.FOUR, {"contributions": 4}), (points.OF_TEXTS, {})])
 def test_two_of_the_rules_are_contributions_of_explain(title: str, asked: dict[str, int]) -> None:
     explain = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     text = tiny_tokenizers.text(6, 7, 8, 9)

@@ -63,7 +63,7 @@ def test_json_alone_on_standard_output(run, text_model, tmp_path):
         assert result["target"] == 1
         assert len(result["top"]) == 10
         assert [stop["mode"] for stop in result["curve"]["points"]] == ["keep", "delete"]
-        assert result["provenance"]["passes"] == {"forward": 8.0, "backward": 7.0, "perturbed": 2}
+        assert result["provenance"]["passes"] == {"forward": 8.0, "backward": 8.0, "perturbed": 2}
         assert (tmp_path / result["files"]["folder"] / "attribution.json").is_file()
         assert (tmp_path / result["files"]["figure"]).is_file()
     assert len({result["files"]["folder"] for result in found["results"]}) == 2

@@ -9,7 +9,7 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.contributions import integrate, integrate_few
+from hf_fourier.methods.contributions import GENES, TEXTS, integrate, integrate_few
 from hf_fourier.results.remarks import NO_GRADIENT_BEGINNING
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
 from hf_fourier.scoring.references import Reference
@@ -107,36 +107,47 @@ def test_the_quantity_of_each_head(head, quantity):
     torch.testing.assert_close(((score.signal - path.start) * path.mean).sum(1), path.difference, rtol=1e-2, atol=1e-3)
 
 
-def few_of(score):
-    """`integrate_few` written out, from a mix of all references."""
+def few_of(score, mix, weights):
+    """`integrate_few` written out: the start, the mean gradient and the total."""
     x = score.signal
-    weights = (0.4, 0.6) if len(score.references()) == 2 else (1,)
-    start = sum(weight * one.signal for weight, one in zip(weights, score.references(), strict=True)).expand_as(x)
-    at = [score.value_and_gradient(start + place * (x - start)) for place in (0.25, 0.5, 0.75, 1)]
-    slopes = [1 if one.reading.log_odds is not None else one.reading.dvalue_dmargin.unsqueeze(1) for one in at]
-    steps = [weight * slope * one.margin_gradient for weight, slope, one in zip((1, 2, 2, 1), slopes, at, strict=True)]
-    return start, sum(steps) / 6, score.value(x).evidence - score.value(start).evidence
+    mix = mix if len(score.references()) == 2 else (1,)
+    start = sum(weight * one.signal for weight, one in zip(mix, score.references(), strict=True)).expand_as(x)
+    mean = torch.zeros_like(x)
+    for weight, place in zip(weights, (0, 0.25, 0.5, 0.75, 1), strict=True):
+        there = score.value_and_gradient(start + place * (x - start))
+        slope = 1 if there.reading.log_odds is not None else there.reading.dvalue_dmargin.unsqueeze(1)
+        mean = mean + weight * slope * there.margin_gradient
+    return start, mean, score.value(x).evidence - score.value(start).evidence
 
 
 @pytest.mark.parametrize("head", [Categorical(), Binary(), Regression()])
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("known", [False, True])
-def test_few_points_lie_on_the_last_three_quarters_of_the_path_from_a_mix(head, count, known):
+@pytest.mark.parametrize(
+    ("few", "mix", "weights"),
+    [
+        (TEXTS, (0.5, 0.5), (0.125, 0.25, 0.25, 0.25, 0.125)),
+        (GENES, (0.4, 0.6), (0, 1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+    ],
+)
+def test_few_points_lie_on_the_path_from_a_mix(head, count, known, few, mix, weights):
     score = score_of(Smooth(3, 6).eval(), noise(2, 6), head)
     references = [Reference(noise(2, 1) * j, f"reference {j}") for j in range(1, count + 1)]
     score.references = lambda: references
     if known:
         score.clean()
     before = score.passes.forward, score.passes.backward
-    path = integrate_few(score, score.signal)
+    path = integrate_few(score, score.signal, few)
     cost = (score.passes.forward - before[0]) / 2, (score.passes.backward - before[1]) / 2
-    assert cost == ((4, 3) if known else (5, 4))
-    start, mean, difference = few_of(score)
+    at_start = weights[0] > 0
+    assert cost == ((4, 3 + at_start) if known else (5, 4 + at_start))
+    start, mean, difference = few_of(score, mix, weights)
     torch.testing.assert_close(path.start.expand_as(start), start)
     torch.testing.assert_close(path.mean, mean)
     torch.testing.assert_close(path.difference, difference)
-    assert path.points == 4
-    assert path.words == ("reference 1" if count == 1 else "a mix of 40 % reference 1 and 60 % reference 2")
+    assert path.points == 4 + at_start
+    first, second = (f"{100 * weight:.0f} % reference {j}" for j, weight in enumerate(mix, 1))
+    assert path.words == ("reference 1" if count == 1 else f"a mix of {first} and {second}")
 
 
 @pytest.mark.parametrize("goal", ["output", "logits"])

@@ -125,8 +125,8 @@ def test_tokens_sum_to_the_total_of_their_text():
     assert explain.re_explain(without, [0])[0].contributions is None
     default = explain.explain(texts[0])
     assert "contributions" not in default.provenance
-    assert default.contributions.references == (f"a mix of 40 % {TEXTS[0]} and 60 % {TEXTS[1]}",)
-    assert default.provenance["passes"] == {"forward": 8, "backward": 7}
+    assert default.contributions.references == (f"a mix of 50 % {TEXTS[0]} and 50 % {TEXTS[1]}",)
+    assert default.provenance["passes"] == {"forward": 8, "backward": 8}
     torch.testing.assert_close(
         explain.re_explain([default], [default.target])[0].contributions.gradient, default.contributions.gradient
     )

@@ -91,7 +91,8 @@ def test_scores_are_the_methods_own(by: str) -> None:
     assert "genes by " + by in repr(found)
     one = cells.cell(13, 3)
     options: dict[str, Any] = {"domain": "identity:grain=position", "method": by, "contributions": 0}
-    result = explain.explain(one, **(options if by == "gradient_input" else {}))
+    asked = {"contributions": {"contributions": 4}, "gradient_input": options}
+    result = explain.explain(one, **asked.get(by, {}))
     own = found.scores[[3]].tocoo()
     by_gene = {found.genes[column]: number for column, number in zip(own.col, own.data, strict=True)}
     expected = gene_effects(explain, [result])[0] if by == "deletion" else result.input_relevance().values
@@ -191,7 +192,7 @@ def test_what_suffices_and_what_falls() -> None:
     table = found.curve_table()
     assert set(table["ranking"]) == {"contributions", "the cell's own ranks (control)", "random (control)",
                                      "differential expression (control)"}  # fmt: skip
-    results = explain.explain([cells.cell(10 + i, i) for i in range(CELLS)])
+    results = explain.explain([cells.cell(10 + i, i) for i in range(CELLS)], contributions=4)
     curves = delete_genes(explain, results, (0.2, 0.5))
     for fraction in (0.2, 0.5):
         row = next(row for row in table.rows() if (row["ranking"], row["fraction"]) == ("contributions", fraction))
