@@ -75,7 +75,8 @@ WHOLE, LATE = (
     "trapezoids from the first quarter on: 3 points, the example",
 )
 #: The defaults of texts and of cells, chosen on the training halves among those within 4 + 4: the one whose agreement
-#: with masked words loses least, and the one that gains most with masked genes if the total is to be at least 1.
+#: with masked words loses least; and, of the two that gain most with masked genes if the total is to be at least 1, the
+#: one with fewer passes.
 OF_TEXTS, OF_CELLS = f"mean reference, {WHOLE}", f"2 masked, 3 average, {LATE}"
 
 
