@@ -9,6 +9,9 @@ Spearman's ρ with leaving each word (gene) out, the paired gap to the midpoints
 (`contributions=4`), the examples below 0 (below by more than noise), as in `python -m benchmarks contributions`, the
 median completeness error relative to the total, and the median total.
 
+For cells a second table deletes the top genes together, and keeps them alone: the share of decisions that stay, by the
+default and by four points from each reference, averaged over 4, 8, 16 and 30 % of the genes.
+
 `--tune` shows examples of the training halves, on which a rule is chosen. Each example's numbers are kept in a folder:
 run the same command again to go on, or to print the tables.
 """
@@ -40,15 +43,20 @@ from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.methods.contributions import GENES, TEXTS
+from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inspection import eval_mode
+from hf_fourier.results.curve import FractionGrid
 from hf_fourier.scoring.example_batch import ExampleBatch
 from hf_fourier.scoring.replay import reopen
 from hf_fourier.scoring.score import Score
 
 MASKED, AVERAGE, BOTH, MIXED, MORE = "masked", "average", "mean of both", "mix of 2 and 3", "mix of 1 and 3"
+#: Shares of genes that are deleted together, and cells that are explained together.
+SHARES, AT_ONCE = (0.04, 0.08, 0.16, 0.3), 16
 #: By path, the share of the average token in the reference; the rest is the masked token.
-SHARES = {MASKED: 0.0, AVERAGE: 1.0, BOTH: TEXTS.mix[1], MIXED: GENES.mix[1], MORE: 0.75}
+AVERAGED = {MASKED: 0.0, AVERAGE: 1.0, BOTH: TEXTS.mix[1], MIXED: GENES.mix[1], MORE: 0.75}
 #: Points of a path from 0, the reference, to 1, the example, with their weights.
 Rule = Mapping[float, float]
 MIDPOINTS_4: Rule = {(k + 0.5) / 4: 1 / 4 for k in range(4)}
@@ -132,7 +140,9 @@ CANDIDATES = {
     "masked tokens alone, Gauss–Radau: 3 points and the example": Candidate({MASKED: RADAU_4_END}),
 }
 #: By path, the points at which gradients are taken.
-POINTS = {path: sorted({point for one in CANDIDATES.values() for point in one.rules.get(path, ())}) for path in SHARES}
+POINTS = {
+    path: sorted({point for one in CANDIDATES.values() for point in one.rules.get(path, ())}) for path in AVERAGED
+}
 
 
 def of_paths(
@@ -146,7 +156,7 @@ def of_paths(
     def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
         x = score.signal
         masked, average = (reference.signal.to(x).expand_as(x) for reference in batch.references)
-        for path, share in SHARES.items():
+        for path, share in AVERAGED.items():
             start, points = masked + share * (average - masked), POINTS[path]
             at = torch.cat([start + point * (x - start) for point in points])
             answers = score.value_and_gradient(at, torch.zeros(len(points), dtype=torch.long))
@@ -186,6 +196,27 @@ def table(name: str, numbers: Sequence[dict[str, Any]], groups: Sequence[Any]) -
     return rows
 
 
+def together(explainer: FourierExplainer, cells: Sequence[Any], groups: Sequence[Any]) -> list[dict[str, Any]]:
+    """The table of deleting the top genes of each cell together, and of keeping them alone."""
+    kept_shares = dict[str, dict[str, list[float]]]()
+    for title, asked in (("the default", None), ("four points from each reference", 4)):
+        found = kept_shares.setdefault(title, {"without the top genes": [], "on the top genes alone": []})
+        for start in range(0, len(cells), AT_ONCE):
+            results = explainer.explain(cells[start : start + AT_ONCE], contributions=asked)
+            orders = [result.input_relevance().values for result in results]
+            for curve in delete_genes(explainer, results, FractionGrid(SHARES, SHARES), orders=orders):
+                for way, mode in zip(found, ("delete", "keep"), strict=True):
+                    found[way].append(float(np.mean([curve.at(mode, share).agreement for share in SHARES])))
+    rows = []
+    for title, found in kept_shares.items():
+        row: dict[str, Any] = {"ranking": title, "n": len(cells)}
+        for way, values in found.items():
+            gaps = np.array(values) - kept_shares["four points from each reference"][way]
+            row |= {way: described(values, groups), f"{way}: gap": described(gaps.tolist(), groups)}
+        rows.append(row)
+    return rows
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the tables; see the module's text."""
     given = parser_of("contribution_points", __doc__, TOKEN_CLASSIFIERS).parse_args(arguments)
@@ -197,8 +228,10 @@ def main(arguments: Sequence[str]) -> None:
         examples, groups = examples_of(name, given.examples, given.tune)
         numbers, folder = [], folder_of(given.folder, name, given.tune)
         for i, example in enumerate(examples):
-            settings = {"points": POINTS, "shares": SHARES, "examples": given.examples}
+            settings = {"points": POINTS, "shares": AVERAGED, "examples": given.examples}
             file = cell_file(f"points-{i}", models=[name], code=(__name__, "benchmarks.contributions"), **settings)
             truth_of = partial(kept_left_out, folder, name, given.examples, i, explainer)
             numbers.append(kept(folder / file, partial(of_paths, explainer, example, truth_of)))
         print(markdown(table(name, numbers, groups)) + "\n")
+        if isinstance(explainer.processor, GeneTokenizer):
+            print(markdown(together(explainer, examples, groups)) + "\n")

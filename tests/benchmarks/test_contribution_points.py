@@ -10,6 +10,8 @@ import pytest
 from benchmarks import contribution_points as points
 from benchmarks.contributions import WAYS, left_out, words
 from hf_fourier import FourierExplainer
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
+from tests.models import test_single_cell as cells
 from tests.models import tiny_models, tiny_tokenizers
 
 #: By rule, the degree up to which it integrates polynomials exactly.
@@ -74,3 +76,15 @@ def test_the_table_compares_each_rule_with_the_default() -> None:
     assert rows[points.FOUR]["masked: gap"] == ""
     gap = float(alone["masked: gap"].split()[0])
     assert gap == pytest.approx(1 - float(rows[points.FOUR]["masked"].split()[0]), abs=2e-3)
+
+
+def test_genes_are_deleted_together_and_kept_alone() -> None:
+    explain = cells.explainer("text-classification", "V2")
+    given = [cells.cell(10 + i, i) for i in range(3)]
+    default, four = points.together(explain, given, [0, 1, 2])
+    assert (default["n"], four["on the top genes alone: gap"]) == (3, "0.000 [0.000, 0.000]")
+    for row, asked in ((default, None), (four, 4)):
+        curves = delete_genes(explain, explain.explain(given, contributions=asked), points.SHARES)
+        for way, mode in (("without the top genes", "delete"), ("on the top genes alone", "keep")):
+            stay = [curve.at(mode, share).agreement for curve in curves for share in points.SHARES]
+            assert row[way].split()[0] == f"{np.mean(stay):.3f}"
