@@ -13,11 +13,12 @@ from typing import Any, TypedDict
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Domain
+from hf_fourier.domains import DOMAINS, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite, real_number
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.contributions import QUARTERS, TEXTS, checked_points, contributions_of
 from hf_fourier.methods.fetched import Asked, fetched, results_of
+from hf_fourier.methods.path_gradients import Path
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.formats import VERSION
@@ -107,6 +108,15 @@ class MethodCall:
         expected = "a fraction of the largest entry, such as 1e-6, or 0"
         if not 0 <= real_number("dither", self.dither, expected, "correct `dither`") < math.inf:
             raise InputError(f"dither {self.dither!r}", expected, "correct `dither`")
+
+    def paths(self, score: Score, signal: SignalShape, taken: tuple[Path, ...]) -> tuple[Path, ...]:
+        """The paths of a batch's contributions: those that the method took for its ranking, if any are wanted."""
+        if self.contributions == 0:
+            return ()
+        if taken:
+            return taken
+        few = QUARTERS.get(signal.axes[0].name, TEXTS) if signal.kind in self.method.contribution_kinds else None
+        return contributions_of(score, self.contributions, few)
 
 
 def described(explainer: Any) -> str:
@@ -272,12 +282,7 @@ def _begin_batch(
     with MEMORY.measuring(batch.model if trains else None, batch.entries, batch.signal.device, tried):
         ranking = method.attribute(score, score.signal, basis, rng)
         score.clean_reading()  # a control runs it here, so that its pass is counted
-        if job.contributions == 0:
-            ranking = replace(ranking, paths=())
-        elif not ranking.paths:
-            own = examples[0].signal.kind in method.contribution_kinds
-            few = QUARTERS.get(examples[0].signal.axes[0].name, TEXTS) if own else None
-            ranking = replace(ranking, paths=contributions_of(score, job.contributions, few))
+        ranking = replace(ranking, paths=job.paths(score, examples[0].signal, ranking.paths))
         answers = fetched(
             score, ranking, batch.signal_here, basis, job.asked, with_gradient=job.with_gradient, dither=job.dither
         )
