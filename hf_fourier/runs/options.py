@@ -59,7 +59,7 @@ class RunOptions:
         method: A method other than the explainer's default.
         domain: A domain other than the explainer's default.
         contributions: Points on the path from each reference for evidence for or against the answer, 0 for none;
-            None for the method's own choice.
+            None for the method's own choice, and four where `store="genes"` ranks genes by them.
         gene_scores: With `store="genes"`: "sequential_contributions", as by that name in `FourierExplainer.genes`;
             None for contributions, or for the scores of a method that ranks places.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
