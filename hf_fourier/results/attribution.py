@@ -60,7 +60,7 @@ class Attribution:
         frozen_target: The resolved target as the head reads it, for further passes.
         raw_input: The raw example, if it can be played or shown (the clip of a spectrogram).
         agreement: The fraction of the clean example's decisions that are the frozen ones, 0 to 1; None if not known.
-        contributions: Signed contributions to the answer, which sum to a stated total; None if they were not computed.
+        contributions: Signed contributions to the answer, their total and its error; None if they were not computed.
     """
 
     scores: Float[Tensor, " features"]
@@ -224,8 +224,8 @@ class Attribution:
         """Compute one number per token, pixel or sample, with its meaning (`description`, `measure`).
 
         If the result has contributions, the numbers are these: `Σ_c (x - x0)(p, c) ḡ(p, c)` at position p over channels
-        c (`Contributions`), positive for the answer and negative against it. They sum to the stated total. With a
-        fraction, `P (x - x0)`, the part of the top features P, replaces `x - x0`.
+        c (`Contributions`), positive for the answer and negative against it. They sum to the total but for a stated
+        error. With a fraction, `P (x - x0)`, the part of the top features P, replaces `x - x0`.
 
         If the features are positions (the identity domain, either grain) and the method's scores are contributions or
         there are no others, the numbers are all of its scores. Otherwise they are not its scores but the effect of its

@@ -1,4 +1,4 @@
-"""Evidence for or against the target: signed numbers that sum to a stated total, per position and per feature."""
+"""Evidence for or against the target: signed numbers per position and per feature, their total and its error."""
 
 from __future__ import annotations
 
