@@ -61,7 +61,8 @@ def differential_expression(
 
 def _expression(tokenizer: GeneTokenizer, column_of: Mapping[str, int], cell: Mapping[str, Any]) -> dict[int, float]:
     """The log expression of one cell's genes, by column."""
-    counts = np.ravel(cell["values"]).astype(float)
+    values = cell["values"]
+    counts = np.ravel(values.toarray() if hasattr(values, "toarray") else values).astype(float)
     total, found = max(float(counts.sum()), 1e-300), dict[int, float]()
     for name, count in zip(cell["genes"], counts.tolist(), strict=True):
         gene = tokenizer.gene(str(name))

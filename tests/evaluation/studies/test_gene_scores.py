@@ -270,6 +270,17 @@ def test_a_column_of_other_groups_stays() -> None:
     assert set(changed.obs["type"]) == {"x"}
 
 
+def test_cells_with_sparse_values_have_the_control_of_expression_too() -> None:
+    explain = cells.explainer("text-classification", "V2")
+    given = [{**cells.cell(9, i), "name": f"c{i}"} for i in range(4)]
+    rows = [{**one, "values": sparse.csr_matrix(np.asarray(one["values"], dtype=float))} for one in given]
+    tensors = [{**one, "values": torch.as_tensor(np.asarray(one["values"]))} for one in given]
+    options: Any = {"by": "gradient_input", "groupby": ["a", "a", "b", "b"], "check": 0, "fractions": (0.5,)}
+    expected = score_genes(explain, given, **options).curve_table().columns
+    for form in (rows, tensors):
+        assert score_genes(explain, form, **options).curve_table().columns == expected
+
+
 @pytest.mark.parametrize("form", ["numbers", "truth values", "categories of numbers"])
 def test_groups_that_are_numbers_are_drawn_as_groups_by_scanpy(form: str) -> None:
     scanpy = pytest.importorskip("scanpy")
