@@ -205,7 +205,8 @@ class VisionWrapper(ModelWrapper):
             case "image-feature-extraction":
                 pooled = part_of(outputs, "pooler_output", "last_hidden_state")
                 states = getattr(with_named_parts(outputs), "last_hidden_state", None)
-                return (pooled.mean(1) if pooled is states else pooled).flatten(1)
+                over = 1 if pooled.ndim == 3 else (2, 3)  # tokens, or places of maps with the channels first
+                return (pooled.mean(over) if pooled is states and pooled.ndim > 2 else pooled).flatten(1)
             case "image-segmentation":
                 return logits_of(outputs)
         states = getattr(with_named_parts(outputs), "last_hidden_state", None)

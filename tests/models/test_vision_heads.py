@@ -51,6 +51,16 @@ def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
         laws.close(explain.wrapper.read(ours), explain.wrapper.read(theirs))
 
 
+@pytest.mark.parametrize(("name", "over"), [("vit", None), ("resnet", None), ("segformer", (2, 3))])
+def test_an_embedding_is_what_is_pooled_or_the_mean_over_places(name: str, over: Any) -> None:
+    explain, batch = explainer("image-feature-extraction", name), inputs("image-feature-extraction", 1)
+    with torch.no_grad():
+        outputs = explain.model(**batch)
+    expected = outputs.pooler_output.flatten(1) if over is None else outputs.last_hidden_state.mean(over)
+    found = torch.as_tensor(explain.predict(batch).logits).view(1, -1)
+    laws.close(found, expected)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_what_the_processor_pads_is_masked_for_the_model(count: int) -> None:
     from transformers import DetrImageProcessor

@@ -91,6 +91,10 @@ MODELS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
     "image-feature-extraction": {
         "vit": ("ViTModel", "ViTConfig", _VIT),
         "resnet": ("ResNetModel", "ResNetConfig", VISION["resnet"][1]),
+        "segformer": (
+            "SegformerModel", "SegformerConfig",
+            {"hidden_sizes": [8, 8, 12, 16], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2]},
+        ),
     },
 }  # fmt: skip
 EVERYTHING = [(task, name) for task, models in MODELS.items() for name in models]
