@@ -123,7 +123,11 @@ def cells_and_column(data: Any, column: str | None) -> tuple[Sequence[dict[str, 
         import datasets
 
         table = datasets.load_from_disk(str(data))
-        return cells, None if column is None else list(_column(table, table.column_names, column))
+        if column is None:
+            return cells, None
+        values = list(_column(table, table.column_names, column))
+        spelled = getattr(table.features[column], "int2str", None)  # of class labels
+        return cells, [spelled(one) if spelled and one is not None and one >= 0 else one for one in values]
     if not (hasattr(data, "obs") and hasattr(data, "var")) and not is_cell_file(data):
         return None
     table = open_table(data) if isinstance(data, (str, PathLike)) else data

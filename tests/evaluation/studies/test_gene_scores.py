@@ -652,6 +652,17 @@ def test_groups_that_cannot_be_tested_cost_no_scores(tmp_path: Path) -> None:
         score_genes(explain, table, check=0)
 
 
+def test_class_labels_of_a_data_set_are_groups_by_their_names(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    explain = cells.explainer("text-classification", "V2")
+    tokens = [explain.wrapper.encode(cells.cell(9, i)).inputs["input_ids"].tolist() for i in range(4)]
+    kinds = Features({"input_ids": List(Value("int64")), "type": ClassLabel(names=["T", "B"])})
+    Dataset.from_dict({"input_ids": tokens, "type": [0, 1, None, 1]}, kinds).save_to_disk(tmp_path / "a.dataset")
+    found = score_genes(explain, tmp_path / "a.dataset", by="gradient_input", groupby="type", check=0)
+    assert found.groups == ("T", "B", "", "B")
+
+
 def test_missing_values_of_pandas_are_no_groups() -> None:
     explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
     table.obs["type"] = pd.array([*"aabbaa", None, pd.NA, np.nan], dtype="string")
