@@ -167,12 +167,12 @@ def _word_texts(names: Sequence[str], numbers: np.ndarray) -> list[str]:
     for number, (piece, _) in zip(numbers, token_pieces(names), strict=True):
         texts[number] += piece
     texts = [text.removeprefix("␣") or text for text in texts]
-    return [
-        _BYTES.sub(
-            lambda run: bytes.fromhex(run[0].replace("<0x", "").replace(">", "")).decode("utf-8", "replace"), text
-        )
-        for text in texts
-    ]
+    return [without_bytes(text) for text in texts]
+
+
+def without_bytes(text: str) -> str:
+    """A text with the characters that written bytes make; what makes none becomes "\ufffd"."""
+    return _BYTES.sub(lambda run: bytes.fromhex(re.sub("[<>]|0x", "", run[0])).decode("utf-8", "replace"), text)
 
 
 def _from_bytes(token: str) -> str:

@@ -23,6 +23,12 @@ def test_byte_level_decoded():
     assert shown(["The", " ca", "fé", " "]) == [("The", True), ("ca", True), ("fé", False), ("␣", True)]
 
 
+def test_a_part_of_a_character_is_a_box():
+    assert shown(["a", " <0xC3><0xA9>", "<0xF0><0x9F>", "<0x98><0x80>"]) == [
+        ("a", True), ("é", True), ("□", False), ("□", False),
+    ]  # fmt: skip
+
+
 def test_sentencepiece():
     assert shown(["▁un", "real", "▁", "▁x"]) == [("un", True), ("real", False), ("␣", True), ("x", True)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from hf_fourier.results.words import token_pieces
+from hf_fourier.results.words import token_pieces, without_bytes
 
 BASE = "DejaVu Sans"  # comes with matplotlib
 WIDER = (  # asked for what the base font lacks, where one of them is installed
@@ -72,7 +73,8 @@ def token_texts(names: Sequence[str]) -> list[TokenText]:
 
     Byte-level tokens are turned back into characters; a token that holds a part of a character shows a box.
     """
-    return [TokenText(drawable(text, 40) or BOX, start) for text, start in token_pieces(names)]
+    pieces = [(re.sub("\ufffd+", BOX, without_bytes(text)), start) for text, start in token_pieces(names)]
+    return [TokenText(drawable(text, 40) or BOX, start) for text, start in pieces]
 
 
 def right_to_left(text: str) -> bool:
