@@ -63,8 +63,8 @@ class EncodedExamples:
 
 
 def _bytes(example: EncodedExample) -> int:
-    """What an example takes with three gradients of its signal."""
+    """What an example takes with three gradients of its signal, its coefficients, and weights of features."""
     entries = 1
     for length in example.signal.shape:
         entries *= length
-    return 12 * entries + sum(tensor.numel() * tensor.element_size() for tensor in example.parts)
+    return 20 * entries + sum(tensor.numel() * tensor.element_size() for tensor in example.parts)

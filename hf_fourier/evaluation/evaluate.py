@@ -27,16 +27,12 @@ from hf_fourier.evaluation.totals import MethodTotals
 from hf_fourier.evaluation.wrong_labels import assign_wrong_labels, has_other_classes, wrong_labels_of
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS, Control
+from hf_fourier.models.encoding import restore_all
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import (
-    SMALL_FRACTIONS,
-    Curve,
-    CurvePoint,
-    FractionGrid,
-)
+from hf_fourier.results.curve import SMALL_FRACTIONS, Curve, CurvePoint, FractionGrid
 from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.scoring.batching import frozen_objects
-from hf_fourier.scoring.example_batch import BatchSize
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target
 
@@ -193,7 +189,7 @@ class Evaluator:
         self.encoded = EncodedExamples(explainer.wrapper, self.examples)
         predicted, keys, runners_up = [], [], []
         for where in self._chunks():
-            for result in self._explain(METHODS.parse("magnitude"), DOMAINS.parse("identity"), where):
+            for result in self._explain(METHODS.parse("magnitude"), DOMAINS.parse("identity"), where)[0]:
                 self.head, self.signal = str(result.provenance["head"]), result.layout.signal
                 if has_other_classes(explainer, result):
                     predicted.append(int(result.target))
@@ -255,8 +251,8 @@ class Evaluator:
                     if first and isinstance(method, Control):
                         results = method.instead_of(first)
                     else:
-                        results = self._explain(method, domain, where)
-                    totals[name].add(results, self._numbers(method, domain, results, metrics, where))
+                        results, encoded = self._explain(method, domain, where)
+                    totals[name].add(results, self._numbers(method, domain, results, encoded, metrics, where))
                 except SpecError as error:
                     failed[name] = error
                     continue
@@ -273,6 +269,7 @@ class Evaluator:
         method: Method | PrecomputedMethod,
         domain: Domain,
         results: list[Attribution],
+        encoded: Sequence[EncodedExample],
         metrics: Sequence[Metric],
         where: slice,
     ) -> dict[str, Sequence[float]]:
@@ -280,7 +277,7 @@ class Evaluator:
         reads = {column for metric in metrics for column in metric.reads}
         grid = grid_of(metrics)
         if grid is not None:
-            self._perturb(results, grid, where)
+            self._perturb(results, encoded, grid, where)
         table: dict[str, Any] = {} if grid is None else {**columns(results, content=bool(CONTENT & reads))}
         for column, evaluate_column in MODEL_QUERIES.items():
             if column in reads:
@@ -301,7 +298,9 @@ class Evaluator:
                 self._add(numbers, metric, {**table, **both}, f" ({kind})")
         return numbers
 
-    def _perturb(self, results: list[Attribution], grid: FractionGrid, where: slice) -> None:
+    def _perturb(
+        self, results: list[Attribution], encoded: Sequence[EncodedExample], grid: FractionGrid, where: slice
+    ) -> None:
         """Compute the curves; the prediction without any feature is computed once for all methods in a domain.
 
         Masks are not shared: they are stored beside the curve. Nor are predictions at what is drawn.
@@ -313,7 +312,7 @@ class Evaluator:
             if known is not None and known[0] == result.target and result.curve is None:
                 clean = result.value if result.confidence is None else result.confidence
                 result.curve = Curve((known[1],), clean)
-        self.explainer.perturb(results, grid, replacement=self.replacement, batch_size=self.batch_size)
+        self.explainer.perturb_encoded(results, encoded, grid, self.replacement, self.batch_size)
         for place, result in zip(places, results, strict=True):
             ends = [] if result.curve is None else [point for point in result.curve.points if point.key == EMPTY]
             if ends and shared:
@@ -340,9 +339,10 @@ class Evaluator:
                 (place, label): [(point.fraction, float(point.predicted_class == label)) for point in kept[place]]
                 for place, label in pairs
             }
-        others = self._explain(method, domain, where, [place for place, _ in pairs], [label for _, label in pairs])
+        places, wrong = [place for place, _ in pairs], [label for _, label in pairs]
+        others, encoded = self._explain(method, domain, where, places, wrong)
         grid = FractionGrid(keep=SMALL_FRACTIONS)
-        self.explainer.perturb(others, grid, replacement=self.replacement, batch_size=self.batch_size)
+        self.explainer.perturb_encoded(others, encoded, grid, self.replacement, self.batch_size)
         curves = [other.curve for other in others if other.curve is not None]
         return {
             pair: [(point.fraction, float(point.agreement >= 1.0)) for point in curve.of("keep")]
@@ -356,15 +356,17 @@ class Evaluator:
         where: slice,
         places: Sequence[int] | None = None,
         labels: Sequence[int] = (),
-    ) -> list[Attribution]:
-        """The results of a chunk, or those of some places in it for wrong labels."""
+    ) -> tuple[list[Attribution], Sequence[EncodedExample]]:
+        """The results of a chunk, or those of some places in it for wrong labels, and their encoded examples."""
         targets = self._targets[where] if places is None else labels
         if isinstance(method, PrecomputedMethod):
             given = self.examples[where]
-            return self._precomputed(method, given if places is None else [given[i] for i in places], targets)
+            made = self._precomputed(method, given if places is None else [given[i] for i in places], targets)
+            return restore_all(self.explainer.wrapper, made)
         encoded = self.encoded.of(where)
-        return self.explainer.explain_encoded(
-            encoded if places is None else [encoded[i] for i in places],
+        encoded = encoded if places is None else [encoded[i] for i in places]
+        results = self.explainer.explain_encoded(
+            encoded,
             targets,
             method,
             domain,
@@ -374,6 +376,7 @@ class Evaluator:
             with_gradient=False,
             goal_is_target=places is not None,
         )
+        return results, encoded
 
     def _precomputed(
         self, method: PrecomputedMethod, examples: Sequence[Any], targets: Sequence[Target]

@@ -202,7 +202,8 @@ def results_of(
         shared_notes: Remarks on every result.
     """
     nothing, ranking = [None] * len(requests), answers.ranking
-    scores, signals, frozen = _rows(ranking.scores), _rows(_wide(answers.signal)), _rows(answers.frozen)
+    copy = any(request.example.clean is None for request in requests)  # examples may change; of an evaluation none does
+    scores, signals, frozen = _rows(ranking.scores), _rows(_wide(answers.signal), copy), _rows(answers.frozen)
     gradients, orders = (nothing if part is None else _rows(part) for part in (ranking.gradient, answers.orders))
     remarks, tops = of_ranking(answers, gradients, basis.signal), _leading(answers, len(requests))
     confidences = nothing if answers.confidence is None else answers.confidence.tolist()
@@ -213,9 +214,8 @@ def results_of(
     for i, request in enumerate(requests):
         example = request.example
         target, label = score.head.name_target(frozen[i])
-        # Copies, so that a later change of the example does not change its result.
-        inputs = {name: _copied(tensor) for name, tensor in example.inputs.items()}
-        content = {} if example.content is None else {"content": _copied(example.content)}
+        inputs = {name: tensor.detach().to("cpu", copy=copy) for name, tensor in example.inputs.items()}
+        content = {} if example.content is None else {"content": example.content.detach().to("cpu", copy=copy)}
         notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i], *unfit[i]]
         results.append(
             Attribution(
@@ -254,18 +254,14 @@ def _leading(answers: Answers, rows: int) -> list[dict[str, Leading]]:
     return [{} if tied else {LEADING: Leading(*own)} for tied, *own in each]
 
 
-def _copied(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True)
-
-
 def _wide(tensor: Tensor) -> Tensor:
     """Detached, float32 or better."""
     return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
 
 
-def _rows(batch: Tensor) -> list[Tensor]:
+def _rows(batch: Tensor, copy: bool = True) -> list[Tensor]:
     """Each row, on the CPU as a copy, so that a result does not keep its whole batch in memory."""
-    if batch.device.type != "cpu":  # scores that are not fetched
+    if batch.device.type != "cpu" or not copy:  # on an accelerator, scores that are not fetched
         return list(batch.unbind())
     rows: Any = torch.unbind_copy(batch)  # type: ignore[func-returns-value]  # which torch's stubs deny
     return list(rows)

@@ -108,7 +108,7 @@ class FFC(Method):
         d = self._step(clean, x)
         for _ in range(self.steps - 1):
             d = d + self._step(score.value_and_gradient(x + d), x)
-        scores = correlation_scores(basis, basis.forward(x), basis.forward(d), self.lam)
+        scores = correlation_scores(basis, score.coefficients(basis), basis.forward(d), self.lam)
         return Ranking(scores, clean.gradient)
 
     def _step(self, at: ValueAndGradient, x: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch *signal"]:

@@ -93,7 +93,7 @@ class Tracking(Method):
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """S_k; the extras name the goal."""
-        coefficients = basis.forward(x)
+        coefficients = score.coefficients(basis)
         magnitude = basis.magnitude(coefficients)
         gradient_there: Tensor | None = None
         squared = magnitude.new_zeros(magnitude.shape)
@@ -105,7 +105,9 @@ class Tracking(Method):
         length = self.kappa * x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
         scores, total = magnitude, torch.zeros_like(x)
         for keep in self.keeps:
-            kept = basis.inverse(basis.scale_features(coefficients, top_weights(scores, basis, rng, keep)))
+            weigh = partial(top_weights, scores, basis, rng, keep)
+            weights = score.once(basis, f"magnitude, {keep}, {rng.seed}", weigh) if scores is magnitude else weigh()
+            kept = basis.inverse(basis.scale_features(coefficients, weights))
             gradients = score.represent(kept, lambda part: part.gradient(self._loss(score, goal, part)), self.goal)
             gradient = torch.cat(gradients)
             total = total - gradient
@@ -161,9 +163,9 @@ def top_weights(
         return torch.zeros_like(scores).scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
     orders = descending_rows(scores, [partial(rng.generator, i, "ties") for i in range(len(scores))])
     rows = [torch.stack(orders)] if scores.shape[1] <= SHORT else [order.unsqueeze(0) for order in orders]
-    weights = torch.empty_like(scores)
+    weights, multiplicity = torch.empty_like(scores), basis.multiplicity.to(scores.dtype)
     for some, order in zip(weights.split([len(row) for row in rows]), rows, strict=True):
-        counts = basis.multiplicity[order].to(scores.dtype)
+        counts = multiplicity.index_select(0, order.view(-1)).view(order.shape)
         place = (counts.cumsum(1) - counts / 2) / counts.sum(1, keepdim=True)
         some.scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
     return weights

@@ -127,9 +127,21 @@ class PerturbingModel:
         many = isinstance(attributions, (list, tuple))
         results, encoded = restore_all(self.wrapper, attributions if many else [attributions])
         grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
+        self.perturb_encoded(results, encoded, grid, replacement, batch_size, overwrite)
+        return attributions
+
+    def perturb_encoded(
+        self,
+        results: Sequence[Attribution],
+        encoded: Sequence[EncodedExample],
+        grid: FractionGrid,
+        replacement: str = "zero",
+        batch_size: BatchSize = "auto",
+        overwrite: bool = False,
+    ) -> None:
+        """`perturb` for results whose encoded examples are at hand."""
         with eval_mode(self.model):
             perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite, replacement, self.donors)
-        return attributions
 
     def replay(
         self, attributions: Sequence[Attribution], visit: BatchVisitor, *, batch_size: BatchSize = "auto"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -204,7 +205,7 @@ class FractionGrid:
         """The fractions of both."""
         return FractionGrid(self.keep + other.keep, self.delete + other.delete)
 
-    @property
+    @cached_property
     def fractions(self) -> tuple[float, ...]:
         """All fractions, each once."""
         return tuple(dict.fromkeys(self.keep + self.delete))

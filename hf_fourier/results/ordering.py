@@ -251,6 +251,6 @@ def cuts(
             raise InputError(f"fraction {fraction!r}", "a number from 0 to 1", "for a count of features use `k=`")
     held = multiplicity.cpu().numpy().cumsum()
     total = int(held[-1]) if total is None else total
-    fitting = np.searchsorted(held, [round(fraction * total) for fraction in fractions], side="right").tolist()
+    fitting = held.searchsorted([round(fraction * total) for fraction in fractions], side="right").tolist()
     counts = [max(1, count) if fraction else 0 for count, fraction in zip(fitting, fractions, strict=True)]
     return [(count, int(held[count - 1]) / total if count else 0.0) for count in counts]

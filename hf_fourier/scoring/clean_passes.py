@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from hf_fourier.domains import Basis
 from hf_fourier.scoring.chunks import attached, detached
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Reading
@@ -17,6 +18,8 @@ from hf_fourier.scoring.score import READ_LATE, Score, ValueAndGradient
 from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.typing import Num, Tensor
 
+#: How many times as much memory as the signals what is kept of them in a domain may take.
+KEPT = 2
 #: What is explained, as a key: the numbers of a resolved target.
 Label = tuple[float, ...]
 
@@ -29,11 +32,15 @@ class CleanPass:
         labels: Classes that will be explained, whose gradients are taken in one pass; empty where only one is.
         logits: What the head reads; None while it is not known, or where it is large.
         gradients: By label, the gradient of the logit margin at the signal.
+        basis: The domain that was last asked for.
+        made: By name, what follows from the signal in this domain alone (`Score.once`).
     """
 
     labels: tuple[int, ...] = ()
     logits: Tensor | None = None
     gradients: dict[Label, Tensor] = field(default_factory=dict)
+    basis: Basis | None = None
+    made: dict[str, Tensor] = field(default_factory=dict)
 
 
 class SharedScore(Score):
@@ -79,6 +86,23 @@ class SharedScore(Score):
             self._count(backward=False)
             self._clean_reading = recalled[1]
         return super().clean_reading()
+
+    def once(self, basis: Basis, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What follows from the clean signals in a domain alone, made once for all methods and labels.
+
+        Of one domain at a time, and no more than `KEPT` allows (frames have many coefficients).
+        """
+        for one in self._shared:
+            if one.basis is not basis:
+                one.basis, one.made = basis, {}
+        known = [one.made[name] for one in self._shared if name in one.made]
+        if len(known) == len(self._shared):
+            return torch.stack(known)
+        made = make()
+        if made.nbytes <= KEPT * self.signal.nbytes:
+            for one, row in zip(self._shared, made, strict=True):
+                one.made[name] = row
+        return made
 
     def known_answers(self) -> Tensor | None:
         """The clean logits, if they are known and no gradient is asked for."""

@@ -146,8 +146,9 @@ def _split(
 ) -> tuple[list[Perturbation], tuple[CurvePoint, ...]]:
     """The perturbations that have to run, and the points of the others, which are known from the same features."""
     counts = result.layout.counts
-    most = max(grid.fractions, default=0.0) if LEADING in vars(result) else 1.0
-    requests = perturbations(0, leading(result, reach(counts, most)), counts, grid)
+    selected = LEADING in vars(result)  # the top alone, by an accelerator
+    order = leading(result, reach(counts, max(grid.fractions))) if selected else result.order
+    requests = perturbations(0, order, counts, grid)
     if overwrite:
         return requests, ()
     if result.curve is not None:

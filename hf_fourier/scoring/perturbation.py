@@ -71,7 +71,7 @@ def perturbations(
         grid: The fractions to keep and to delete.
     """
     total = None if len(order) == len(multiplicity) else int(multiplicity.sum())
-    prefixes = dict(zip(grid.fractions, cuts(multiplicity[order], grid.fractions, total), strict=True))
+    prefixes = dict(zip(grid.fractions, cuts(multiplicity.index_select(0, order), grid.fractions, total), strict=True))
     return [
         Perturbation(example, mode, fraction, prefixes[fraction][1], order, prefixes[fraction][0])
         for mode, fraction in grid
@@ -106,7 +106,7 @@ def run_perturbations(
     if score.signal.device.type != "cpu":  # the rest of an order has no effect and need not get there
         most = max((request.count for request in requests), default=0)
         orders = {example: order[:most] for example, order in orders.items()}
-    filtered = _FilteredSignals(basis, score.signal, orders, replacement)
+    filtered = _FilteredSignals(basis, score.signal, score.coefficients(basis), orders, replacement)
     unique, points = list(equal.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(requests)
     # Rows of small signals are made for several batches at once.
     rows_per_batch = max(1, score.batcher.size)
@@ -153,6 +153,7 @@ class _FilteredSignals:
     Args:
         basis: The domain.
         x: The examples.
+        coefficients: Theirs.
         orders: Features in descending order, by example: all, or the same number of first ones, as many as are counted.
         replacement: The coefficients of what stands in a deleted feature's place; None for zero.
     """
@@ -161,12 +162,13 @@ class _FilteredSignals:
         self,
         basis: Basis,
         x: Float[Tensor, "examples *signal"],
+        coefficients: Inexact[Tensor, "examples stored"],
         orders: Mapping[int, Int[Tensor, " features"]],
         replacement: Inexact[Tensor, "examples stored"] | None = None,
     ) -> None:
         self._basis, self._x = basis, x
         self._start = None if replacement is None else basis.inverse(replacement)
-        self._coefficients = basis.forward(x) if replacement is None else basis.forward(x) - replacement
+        self._coefficients = coefficients if replacement is None else coefficients - replacement
         self.stored = self._coefficients.shape[1]
         # The rank of each stored bin's feature in its example's order.
         self._ranks: Int[Tensor, "examples stored"]
@@ -182,6 +184,8 @@ class _FilteredSignals:
     def with_complements(self, requests: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
         """An order of different perturbations, and how many at its end are complements of as many at its beginning."""
         deleting = {(r.example, r.count): i for i, r in enumerate(requests) if r.mode == "delete"}
+        if not deleting:
+            return range(len(requests)), 0
         keeping = ((i, (r.example, r.count)) for i, r in enumerate(requests) if r.mode == "keep")
         pairs = [(deleting[key], i) for i, key in keeping if key in deleting]
         pairs = [pair if requests[pair[0]].count else pair[::-1] for pair in pairs]  # so that nothing is exactly zero
@@ -205,8 +209,8 @@ class _FilteredSignals:
 
     def _filtered(self, rows: Int[Tensor, " rows"], requests: Sequence[Perturbation]) -> Inexact[Tensor, "rows stored"]:
         """The coefficients that each perturbation leaves; on the CPU numpy makes them several times faster."""
-        counts = np.array([[request.count] for request in requests], dtype=np.int32)
-        kept = np.array([[request.mode == "keep"] for request in requests])
+        counts = np.array([request.count for request in requests], dtype=np.int32)[:, None]
+        kept = np.array([request.mode == "keep" for request in requests])[:, None]
         if self._x.device.type != "cpu":
             edges, keeping = (to_device(torch.from_numpy(column), self._x.device) for column in (counts, kept))
             return self._coefficients[rows] * ((self._ranks[rows] < edges) == keeping)

@@ -11,6 +11,7 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.clean_passes import SharedScore
 from hf_fourier.scoring.example_batch import (
     BatchSize,
     BatchSource,
@@ -56,7 +57,9 @@ def reopen(
         frozen = list(to_device(known, batch.signal.device))
         inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
         head = head_for_target(batch.head, members[0].provenance.get("head"))
-        score = Score(
+        shared = [example.clean for example in batch_examples if example.clean is not None]
+        make = partial(SharedScore, shared, False) if len(shared) == len(batch_examples) else Score
+        score = make(
             batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen, model=batch.model
         )
         score.references = lambda: batch.references

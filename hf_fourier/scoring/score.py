@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from hf_fourier.domains import Basis
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.chunks import attached, cat, detached, joined
 from hf_fourier.scoring.compiled_calls import compiled_calls
@@ -20,7 +21,7 @@ from hf_fourier.scoring.pending import Pending
 from hf_fourier.scoring.references import Reference, zero
 from hf_fourier.scoring.representation import LAST_LINEAR, Representation, RepresentationPass
 from hf_fourier.scoring.targets import ResolvedTarget
-from hf_fourier.typing import Float, Int, Tensor
+from hf_fourier.typing import Float, Inexact, Int, Tensor
 
 T = TypeVar("T")
 
@@ -152,6 +153,20 @@ class Score:
         if self._clean_reading is None:
             self._clean_reading = self.value(self.signal)
         return self._clean_reading
+
+    def once(self, basis: Basis, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What follows from the clean signals in a domain alone: `make()`, where no other method has made it.
+
+        Args:
+            basis: The domain.
+            name: Says what it is.
+            make: Returns one row per example.
+        """
+        return make()
+
+    def coefficients(self, basis: Basis) -> Inexact[Tensor, "batch stored"]:
+        """The clean signals' coefficients, computed once for all methods."""
+        return self.once(basis, "coefficients", lambda: basis.forward(self.signal))
 
     def known_answers(self) -> Tensor | None:
         """The clean logits, if another method's pass gave them and no gradient is asked for."""

@@ -2,6 +2,7 @@
 
 import torch
 
+from hf_fourier.domains import DOMAINS, Axis, SignalShape
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.clean_passes import CleanPass, SharedScore
 from hf_fourier.scoring.heads import Categorical
@@ -44,3 +45,28 @@ def test_the_score_for_other_targets_reads_the_known_answers_anew():
     torch.testing.assert_close(
         first.clean().reading.value, Score(*arguments(model, x, 0), model=model).clean().reading.value
     )
+
+
+def test_coefficients_are_computed_once_for_all_methods_and_kept_of_one_domain_at_a_time(monkeypatch):
+    model, x = Smooth(3, 8).eval(), noise(ROWS, 8)
+    shared = [CleanPass(LABELS) for _ in x]
+    waveform = SignalShape("waveform", (Axis("time", 8, "Hz", 8.0),))
+    fourier, cosine = (DOMAINS.parse(name).bind(waveform) for name in ("fourier", "cosine"))
+    expected, transformed = fourier.forward(x), []
+    forward = type(fourier).forward
+    monkeypatch.setattr(
+        type(fourier), "forward", lambda self, rows: transformed.append(len(rows)) or forward(self, rows)
+    )
+    for some in (shared, shared[::-1], [shared[1]] * ROWS):
+        rows = x[[shared.index(one) for one in some]]
+        found = SharedScore(some, True, *arguments(model, rows, 0), model=model).coefficients(fourier)
+        torch.testing.assert_close(found, torch.stack([expected[shared.index(one)] for one in some]))
+    assert transformed == [ROWS]
+    score = SharedScore(shared, True, *arguments(model, x, 0), model=model)
+    torch.testing.assert_close(score.coefficients(cosine), cosine.forward(x))
+    assert [one.basis for one in shared] == [cosine] * ROWS
+    score.coefficients(fourier)
+    assert transformed == [ROWS, ROWS]
+    frame = score.once(fourier, "more than may be kept", lambda: x.repeat(1, 3))
+    assert frame.shape == (ROWS, 24)
+    assert [{*one.made} for one in shared] == [{"coefficients"}] * ROWS
