@@ -118,8 +118,8 @@ class Tracking(Method):
             moved = total.flatten(1).abs().amax(1, keepdim=True) != 0  # also where it is not finite
             scores = torch.where(moved, base + self._second_term(basis, coefficients, step), magnitude)
         described = score.representation(self.goal).description
-        unmoved = ~(total.flatten(1) != 0).any(1)
-        return Ranking(scores, gradient_there, extras={"goal": [described] * len(x)}, noted={UNMOVED: unmoved})
+        noted = {UNMOVED: ~moved.squeeze(1)}
+        return Ranking(scores, gradient_there, extras={"goal": [described] * len(x)}, noted=noted)
 
     def _clean(self, part: RepresentationPass, basis: Basis, rng: ExampleRng) -> tuple[Tensor, Tensor, Tensor]:
         """The goal, the squared gain at the clean example (0 where the base takes none), and the score's gradient."""
