@@ -163,10 +163,13 @@ def top_weights(
         return torch.zeros_like(scores).scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
     orders = descending_rows(scores, [partial(rng.generator, i, "ties") for i in range(len(scores))])
     rows = [torch.stack(orders)] if scores.shape[1] <= SHORT else [order.unsqueeze(0) for order in orders]
-    weights, multiplicity = torch.empty_like(scores), basis.multiplicity.to(scores.dtype)
-    for some, order in zip(weights.split([len(row) for row in rows]), rows, strict=True):
-        counts = multiplicity.index_select(0, order.view(-1)).view(order.shape)
-        place = (counts.cumsum(1) - counts / 2) / counts.sum(1, keepdim=True)
+    weights, multiplicity = torch.zeros_like(scores), basis.multiplicity.to(scores.dtype)
+    total = multiplicity.sum()
+    weighed = math.ceil(1.5 * keep * float(total)) + 1  # the others are past the fraction
+    for some, whole in zip(weights.split([len(row) for row in rows]), rows, strict=True):
+        order = whole[:, :weighed]
+        counts = multiplicity.index_select(0, order.flatten()).view(order.shape)
+        place = (counts.cumsum(1) - counts / 2) / total
         some.scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
     return weights
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import ceil, log
 from typing import Any, ClassVar
 
@@ -137,7 +138,7 @@ class AudioWrapper(ModelWrapper):
             raise ModelError(got, f"a rate from 1 to {MOST_RATE:,} Hz", "correct `sampling_rate` of the processor")
         return int(stated)
 
-    @property
+    @cached_property
     def window(self) -> int | None:
         """The most samples that the processor passes on; None without a limit."""
         cls = front_end_class(self.processor)
@@ -279,12 +280,12 @@ class AudioWrapper(ModelWrapper):
         Where the model reads a window of one length, what fills it is no padding.
         """
         values = example.inputs.get(self.main_input)
-        if values is None or example.content is None:
+        if values is None or example.content is None or self.window is not None:
             return None
         time = self._time_dim(values)
-        frames = 2 * int(getattr(self.config, "max_source_positions", None) or 0) if self._time_dim(values) else 0
+        frames = 2 * int(getattr(self.config, "max_source_positions", None) or 0) if time else 0
         windows = (frames, getattr(self.config, "max_length", None))
-        if self.window is not None or (values.ndim == 2 and values.shape[time] in windows):
+        if values.ndim == 2 and values.shape[time] in windows:
             return None
         if NO_MASK not in example.notes:
             return in_time(example, self.main_input, time, TIME_MASKS)
