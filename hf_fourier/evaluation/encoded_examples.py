@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hf_fourier.models.base import ModelWrapper
-from hf_fourier.models.encoding import encode
+from hf_fourier.models.encoding import encode, restore_all
+from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.clean_passes import CleanPass
 from hf_fourier.scoring.example_batch import EncodedExample
 
@@ -60,6 +61,19 @@ class EncodedExamples:
             assert example.clean is not None
             example.clean.labels = () if self.labels is None else self.labels[place]
         return encoded
+
+
+def restored(
+    wrapper: ModelWrapper, results: Sequence[Attribution], encoded: Sequence[EncodedExample]
+) -> list[EncodedExample]:
+    """The examples of results, with the clean passes of those that they were encoded as.
+
+    Without them where an example was prepared for its target (an output that a model writes): the results hold that.
+    """
+    own = restore_all(wrapper, results)[1]
+    for one, known in zip(own, encoded, strict=True):
+        one.clean = known.clean if one.inputs.keys() == known.inputs.keys() else None
+    return own
 
 
 def _bytes(example: EncodedExample) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import random_perturbations, random_removals
-from hf_fourier.evaluation.encoded_examples import EncodedExamples
+from hf_fourier.evaluation.encoded_examples import EncodedExamples, restored
 from hf_fourier.evaluation.metrics.base import Metric
 from hf_fourier.evaluation.metrics.statistics import group_names
 from hf_fourier.evaluation.metrics.table import CONTENT, Table, columns
@@ -376,7 +376,7 @@ class Evaluator:
             with_gradient=False,
             goal_is_target=places is not None,
         )
-        return results, encoded
+        return results, restored(self.explainer.wrapper, results, encoded)
 
     def _precomputed(
         self, method: PrecomputedMethod, examples: Sequence[Any], targets: Sequence[Target]
