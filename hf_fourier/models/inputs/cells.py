@@ -125,9 +125,9 @@ def cells_and_column(data: Any, column: str | None) -> tuple[Sequence[dict[str, 
         table = datasets.load_from_disk(str(data))
         if column is None:
             return cells, None
-        values = list(_column(table, table.column_names, column))
+        stored = list(_column(table, table.column_names, column))
         spelled = getattr(table.features[column], "int2str", None)  # of class labels
-        return cells, [spelled(one) if spelled and one is not None and one >= 0 else one for one in values]
+        return cells, [spelled(one) if spelled and one is not None and one >= 0 else one for one in stored]
     if not (hasattr(data, "obs") and hasattr(data, "var")) and not is_cell_file(data):
         return None
     table = open_table(data) if isinstance(data, (str, PathLike)) else data
