@@ -85,7 +85,7 @@ def test_the_repository_is_explained_by_its_name(repo: Path, tmp_path: Path) -> 
         names = {gene: symbol for symbol, gene in small.symbols(version).items()}
         assert len(one["genes"]) == 12
         assert all(row["symbol"] == names[row["ensembl_id"]] for row in one["genes"])
-    assert told[0]["passes"] == {"forward": 8 * 14, "backward": 8 * 12}  # eight genes masked in turn
+    assert told[0]["passes"] == {"forward": 8 * 8, "backward": 8 * 7}  # eight genes masked in turn
     assert wrong["error"] == "ModelError"
     assert "subfolder=" in wrong["said"]
     assert not any("training_args" in line or "tokenizer_config" in line for line in hub.asked)

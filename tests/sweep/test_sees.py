@@ -52,7 +52,12 @@ def _transposed(patch: Patch) -> None:
 
 def _brightest(patch: Patch) -> None:
     """The scale follows the brightest entry."""
-    after(patch, vision.VisionWrapper, "_processed", lambda pixels: pixels / pixels.abs().max().clamp(min=1e-3))
+
+    def scaled(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        pixels = batch["pixel_values"]
+        return {**batch, "pixel_values": pixels / pixels.abs().max().clamp(min=1e-3)}
+
+    after(patch, vision.VisionWrapper, "_batch_of", scaled)
 
 
 def _unmasked(patch: Patch) -> None:
