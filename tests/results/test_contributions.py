@@ -11,7 +11,9 @@ from hf_fourier import Attribution, FourierExplainer, attribute
 from hf_fourier.errors import InputError
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.relevance import default_relevance, of_all
-from tests.models import tiny_models, tiny_tokenizers
+from tests.models import kinds, tiny_models, tiny_tokenizers
+from tests.models import test_protein as proteins
+from tests.models import test_single_cell as cells
 from tests.toy_scores import Smooth, noise
 
 GRADIENTS = noise(2, 6, 3, seed=3)
@@ -130,3 +132,27 @@ def test_tokens_sum_to_the_total_of_their_text():
     torch.testing.assert_close(
         explain.re_explain([default], [default.target])[0].contributions.gradient, default.contributions.gradient
     )
+
+
+@pytest.mark.parametrize("kind", ["text", "protein", "cell", "picture"])
+def test_the_default_costs_at_most_eight_passes_of_each_kind(kind):
+    """By the rule of texts, or of cells: how much of the second reference is mixed in, and the passes."""
+    explain, example = {
+        "text": lambda: (
+            FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert")),
+            tiny_tokenizers.text(6, 7, 8, 9),
+        ),
+        "protein": lambda: (proteins.explainer("text-classification", "esm"), "EVQLVESGG"),
+        "cell": lambda: (cells.explainer("text-classification", "V2"), cells.cell(9)),
+        "picture": lambda: (kinds.KINDS["patches"].make(), kinds.KINDS["patches"].example()),
+    }[kind]()
+    found = explain.explain(example)
+    result = found[0] if isinstance(found, list) else found
+    mixed = {"text": "50 %", "protein": "50 %", "cell": "60 %"}
+    cost = {"text": (8, 8), "protein": (8, 8), "cell": (8, 7), "picture": (4, 4)}[kind]
+    assert (result.provenance["passes"]["forward"], result.provenance["passes"]["backward"]) == cost
+    if kind == "picture":
+        assert result.contributions is None
+    else:
+        (reference,) = result.contributions.references
+        assert f" and {mixed[kind]} every" in reference
