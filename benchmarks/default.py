@@ -76,27 +76,42 @@ def cell_of(name: str, n: int, method: str, part: str) -> str:
     return cell_file(name, methods=[method], models=[name], code=code, examples=n, part=part)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the table; see the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks default", description=__doc__)
+def options_of(
+    name: str, description: str | None, methods: Sequence[str], examples: int, arguments: Sequence[str]
+) -> argparse.Namespace:
+    """The options of a benchmark on the parts of the examples, with the models that have this part as `known`.
+
+    Args:
+        name: The benchmark, whose numbers are kept in a folder of that name.
+        description: What it does.
+        methods: What is measured where nothing else is asked for.
+        examples: Likewise, per model.
+        arguments: Of the command line.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=description)
     parser.add_argument("--models", nargs="*", choices=sorted({*CLASSIFIERS, *OTHERS}))
-    parser.add_argument("--methods", nargs="*", default=list(SHOWN), help="specs")
-    parser.add_argument("--examples", type=int, default=96, help="per model, half of them for tuning")
+    parser.add_argument("--methods", nargs="*", default=list(methods), help="specs")
+    parser.add_argument("--examples", type=int, default=examples, help="per model, half of them for tuning")
     half = parser.add_mutually_exclusive_group()
     for part, text in (("tuning", "show the half for tuning"), ("others", f"further examples, of {', '.join(OTHERS)}")):
         half.add_argument(f"--{part}", dest="part", action="store_const", const=part, default=PARTS[0], help=text)
-    parser.add_argument("--folder", type=Path, default=Path("default"), help="where numbers are kept")
+    parser.add_argument("--folder", type=Path, default=Path(name), help="where numbers are kept")
     parser.add_argument("--threads", type=int, help="of torch")
     given = parser.parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
-    folder = given.folder / f"n{given.examples}-{given.part}"
-    rows = []
-    known, other = (OTHERS, "without") if given.part == "others" else (CLASSIFIERS, "with")
-    if absent := {*(given.models or ())} - {*known}:
+    given.known, other = (OTHERS, "without") if given.part == "others" else (CLASSIFIERS, "with")
+    if absent := {*(given.models or ())} - {*given.known}:
         parser.error(f"{', '.join(sorted(absent))} only {other} --others")
-    for name in given.models or known:
+    given.folder /= f"n{given.examples}-{given.part}"
+    return given
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table; see the module's text."""
+    given, rows = options_of("default", __doc__, SHOWN, 96, arguments), []
+    for name in given.models or given.known:
         for method in given.methods:
             settings = name, given.examples, method, given.part
-            rows += kept(folder / name / cell_of(*settings), lambda: measure(*settings))  # noqa: B023
+            rows += kept(given.folder / name / cell_of(*settings), lambda: measure(*settings))  # noqa: B023
     print(markdown(rows))

@@ -19,18 +19,15 @@ Each model's numbers are kept in a folder as they are made: run the same command
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
 from benchmarks.axes import KEPT
-from benchmarks.default import PARTS
+from benchmarks.default import options_of
 from benchmarks.keeping import cell_file, kept
-from benchmarks.real import CLASSIFIERS, OTHERS
 from benchmarks.selectivity import prepared
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
@@ -161,7 +158,7 @@ def _agreement(results: Sequence[Attribution]) -> list[float]:
 
 
 def measure(name: str, n: int, method: str, part: str) -> dict[str, Any]:
-    """The numbers of one method on one model, on one of `PARTS` of its examples, and the examples' groups."""
+    """The numbers of one method on one model, on one of `default.PARTS` of its examples, and the examples' groups."""
     explainer, examples, groups, tuned, other = prepared(name, n, others=part == "others")
     places = tuned if part == "tuning" and tuned else other
     found = reached(explainer, [examples[i] for i in places], method)
@@ -191,27 +188,12 @@ def rows(model: str, cells: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
 
 def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks goals", description=__doc__)
-    parser.add_argument("--models", nargs="*", choices=sorted({*CLASSIFIERS, *OTHERS}))
-    parser.add_argument("--methods", nargs="*", default=list(SHOWN), help="specs; the controls are always measured")
-    parser.add_argument("--examples", type=int, default=64, help="per model, half of them for tuning")
-    half = parser.add_mutually_exclusive_group()
-    for part, text in (("tuning", "show the half for tuning"), ("others", f"further examples, of {', '.join(OTHERS)}")):
-        half.add_argument(f"--{part}", dest="part", action="store_const", const=part, default=PARTS[0], help=text)
-    parser.add_argument("--folder", type=Path, default=Path("goals"), help="where numbers are kept")
-    parser.add_argument("--threads", type=int, help="of torch")
-    given = parser.parse_args(arguments)
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    known, other = (OTHERS, "without") if given.part == "others" else (CLASSIFIERS, "with")
-    if absent := {*(given.models or ())} - {*known}:
-        parser.error(f"{', '.join(sorted(absent))} only {other} --others")
+    given = options_of("goals", __doc__, SHOWN, 64, arguments)
     table = []
-    for name in given.models or (known if given.part == "others" else MODELS):
+    for name in given.models or (given.known if given.part == "others" else MODELS):
         cells = {}
         for method in dict.fromkeys((*CONTROLS, *given.methods)):
             settings = name, given.examples, method, given.part
-            path = given.folder / f"n{given.examples}-{given.part}" / name / cell_of(*settings)
-            cells[method] = kept(path, lambda: measure(*settings))  # noqa: B023
+            cells[method] = kept(given.folder / name / cell_of(*settings), lambda: measure(*settings))  # noqa: B023
         table += rows(name, cells)
     print(markdown(table))

@@ -309,12 +309,11 @@ class Score:
         Raises:
             SpecError: If there is no such layer.
         """
-        representation, self.pending.clean = self.representation(name), x is self.signal
+        clean, representation = x is self.signal, self.representation(name)
+        self.pending.clean = clean
 
         def count(signals: int) -> None:
             self.passes.backward += signals * self.cost
-
-        clean = x is self.signal
 
         def work(chunk: slice) -> tuple[T, Reading | None, Tensor | None]:
             with torch.inference_mode(False), torch.enable_grad():

@@ -234,7 +234,7 @@ CASES = [
         lambda: cells().explain([cell(3)]),
     ),
     Case(
-        "name where they are with `layer`",
+        "call their layer 'counts' in the file, or name it with `layer`",
         lambda: read_cells(_table(np.asarray(COUNTS) / 3, layers={"spliced": COUNTS})),
         lambda: read_cells(_table(np.asarray(COUNTS) / 3, layers={"spliced": COUNTS}), layer="spliced"),
     ),

@@ -181,7 +181,11 @@ def _counts(table: Any, layer: str | None, file: str) -> tuple[Any, Any]:
         if name in places and places[name][0] is not None and _are_counts(places[name][0]):
             return places[name]
     got = f"{file!r}, whose values are not whole numbers"
-    raise InputError(got, "raw counts in X, in the layer 'counts' or in raw", "name where they are with `layer`")
+    raise InputError(
+        got,
+        "raw counts in X, in the layer 'counts' or in raw",
+        "call their layer 'counts' in the file, or name it with `layer`",
+    )
 
 
 def kind_of(values: np.ndarray) -> str:
