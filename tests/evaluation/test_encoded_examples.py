@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from hf_fourier import seeding
 from hf_fourier.domains import DOMAINS
 from hf_fourier.evaluation import encoded_examples
-from hf_fourier.evaluation.encoded_examples import EncodedExamples
+from hf_fourier.evaluation.encoded_examples import EncodedExamples, restored
 from hf_fourier.methods import METHODS
+from hf_fourier.models.encoding import encode
+from hf_fourier.scoring.clean_passes import CleanPass
 from hf_fourier.seeding import fingerprint
 from tests.models.kinds import KINDS
 
@@ -52,3 +56,16 @@ def test_an_example_with_other_tensors_has_its_own_fingerprint():
     assert replace(example, notes=("a note",)).lazy_key is example.known_key
     inputs = {name: tensor + 1 for name, tensor in example.inputs.items()}
     assert replace(example, inputs=inputs).key == fingerprint([inputs[name] for name in sorted(inputs)])
+
+
+@pytest.mark.parametrize(("name", "known"), [("patches", True), ("speech", False)])
+def test_clean_passes_are_known_of_the_same_examples_alone(name: str, known: bool) -> None:
+    """A model that writes an output gets it as an input: its clean pass is another one."""
+    kind = KINDS[name]
+    explain, given = kind.make(), kind.example()
+    results = explain.explain(given, method="magnitude", target=kind.target)
+    encoded = encode(explain.wrapper, given)[1]
+    for example in encoded:
+        example.clean = CleanPass()
+    found = restored(explain.wrapper, results, encoded)
+    assert [one.clean is example.clean for one, example in zip(found, encoded, strict=True)] == [known] * len(results)
